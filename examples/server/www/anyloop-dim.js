@@ -64,6 +64,8 @@ function show(overlay, visible) {
     : "opacity 150ms ease-out, visibility 0s 150ms";
   overlay.style.opacity = visible ? "1" : "0";
   overlay.style.visibility = visible ? "visible" : "hidden";
+  // While it fades away the overlay is still there, but no longer in the way.
+  overlay.style.pointerEvents = visible ? "auto" : "none";
   if (!document.body) {
     return;
   }

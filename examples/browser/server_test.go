@@ -1,0 +1,140 @@
+package browser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// readyWithin bounds every wait for the server, and stopWithin its goodbye.
+const (
+	readyWithin = 15 * time.Second
+	stopWithin  = 10 * time.Second
+)
+
+// buildDir is where buildServer leaves the program; TestMain removes it.
+var buildDir string
+
+// buildServer compiles examples/server once for all tests and returns the
+// command that starts it, without flags.
+var buildServer = sync.OnceValues(func() ([]string, error) {
+	if command := os.Getenv("ANYLOOP_SERVER"); command != "" {
+		return strings.Fields(command), nil
+	}
+	dir, err := os.MkdirTemp("", "anyloop-browser-")
+	if err != nil {
+		return nil, err
+	}
+	buildDir = dir
+	program := filepath.Join(dir, "server")
+	build := exec.Command("go", "build", "-o", program, "./examples/server")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build ./examples/server: %w\n%s", err, out)
+	}
+	return []string{program}, nil
+})
+
+// A server is one running examples/server. It can be stopped and started
+// again on the same address.
+type server struct {
+	addr   string
+	cmd    *exec.Cmd
+	output *strings.Builder // of cmd; read it only after gone is closed
+	gone   chan struct{}    // closed when cmd has exited
+}
+
+// startServer runs a server on a free port until the test ends.
+func startServer(t *testing.T) *server {
+	t.Helper()
+	s := &server{addr: freeAddr(t)}
+	s.start(t)
+	t.Cleanup(func() { s.kill() })
+	return s
+}
+
+// freeAddr is a loopback address that nobody listens on.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// url is the address of the page, with an optional query.
+func (s *server) url(query string) string { return "http://" + s.addr + "/" + query }
+
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	command, err := buildServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append(command[1:len(command):len(command)], "-addr", s.addr, "-loop", "poll")
+	s.cmd = exec.Command(command[0], args...)
+	s.output = new(strings.Builder)
+	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	s.gone = gone
+	go func(cmd *exec.Cmd) {
+		_ = cmd.Wait() // the tests ask for the end, not for its status
+		close(gone)
+	}(s.cmd)
+	s.waitReady(t)
+}
+
+// waitReady dials until somebody answers, with growing pauses.
+func (s *server) waitReady(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), readyWithin)
+	defer cancel()
+	var dialer net.Dialer
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		conn, err := dialer.DialContext(ctx, "tcp", s.addr)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case <-s.gone:
+			t.Fatalf("the server ended before it listened:\n%s", s.output)
+		case <-ctx.Done():
+			t.Fatalf("the server did not listen on %s within %v: %v", s.addr, readyWithin, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// interrupt stops the server as Ctrl-C does and waits until it has left.
+func (s *server) interrupt(t *testing.T) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.gone:
+	case <-time.After(stopWithin):
+		s.kill()
+		t.Fatalf("the server did not end within %v of an interrupt:\n%s", stopWithin, s.output)
+	}
+}
+
+// kill ends the server without a goodbye.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill() // fails only when it is gone already
+	<-s.gone
+}
