@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 func TestBrowserDrawInOneSeeInTheOther(t *testing.T) {
@@ -26,6 +28,37 @@ func TestBrowserDrawInOneSeeInTheOther(t *testing.T) {
 		t.Errorf("%d pixels are left after a clear", n)
 	}
 	other.waitInk(red, middle) // a clear is the clearing page's own affair
+}
+
+func TestBrowserDrawWithKeysAndFingers(t *testing.T) {
+	s := startServer(t)
+	p := openPage(t, s.url(""))
+	p.do(chromedp.Focus(chromedp.ID("mirror-canvas")),
+		chromedp.KeyEvent(kb.ArrowRight), // moves from the middle, draws nothing
+		chromedp.KeyEvent(kb.ArrowRight, chromedp.KeyModifiers(chromedp.ModifierShift)),
+		chromedp.KeyEvent(kb.ArrowRight, chromedp.KeyModifiers(chromedp.ModifierShift)))
+	p.waitInk("#3b82f6", point{256, 150})
+	if alpha := eval[int](p, "anyloop.pixel(244, 150)[3]"); alpha != 0 {
+		t.Error("moving the pen without Shift left a line")
+	}
+
+	left, top, scale := p.canvas()
+	touch := func(kind input.DispatchTouchEventType, fingers ...point) {
+		t.Helper()
+		points := []*input.TouchPoint{}
+		for i, f := range fingers {
+			points = append(points, &input.TouchPoint{X: left + f.x*scale, Y: top + f.y*scale, ID: new(float64(i))})
+		}
+		params := input.DispatchTouchEventParams{Type: kind, TouchPoints: points}
+		if _, err := chromedp.Call(p.ctx, input.DispatchTouchEvent, params); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch(input.DispatchTouchEventTypeTouchStart, point{40, 40}, point{40, 80})
+	touch(input.DispatchTouchEventTypeTouchMove, point{100, 40}, point{100, 80})
+	touch(input.DispatchTouchEventTypeTouchEnd)
+	p.waitInk("#3b82f6", point{70, 40})
+	p.waitInk("#3b82f6", point{70, 80})
 }
 
 func TestBrowserMirrorInstancesAreApart(t *testing.T) {

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -107,14 +109,28 @@ func openPage(t *testing.T, url string) *page {
 		cancel()
 		<-done
 	})
-	p.do(chromedp.EmulateViewport(1280, 1200), chromedp.Navigate(url))
+	p.do(chromedp.EmulateViewport(1280, 1200), quietNetwork, chromedp.Navigate(url))
 	p.waitLive()
 	return p
 }
 
+// bounded is for one request to the browser, which may itself have hung.
+func (p *page) bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(p.ctx, 2*waitWithin)
+}
+
+// quietNetwork asks the browser not to report network traffic: it would copy
+// every WebSocket message of the echo to us, which costs more than the echo.
+func quietNetwork(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+	_, err := cdp.Call(ctx, t, network.Disable, cdp.Empty{})
+	return chromedp.Void{}, err
+}
+
 func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	if err := chromedp.Do(p.ctx, steps...); err != nil {
+	ctx, cancel := p.bounded()
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -127,7 +143,9 @@ func (p *page) click(id string) {
 // wait returns when a JavaScript expression becomes true.
 func (p *page) wait(what, expression string) {
 	p.t.Helper()
-	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool]("Boolean("+expression+")",
+	ctx, cancel := p.bounded()
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("Boolean("+expression+")",
 		chromedp.WithPollingInterval(25*time.Millisecond), chromedp.WithPollingTimeout(waitWithin)))
 	if err != nil {
 		p.t.Fatalf("waiting until %s (%s): %v\nthe page says: %s", what, expression, err, p.states())
@@ -145,7 +163,9 @@ func (p *page) waitLive() {
 
 // states lists the chips of the page, for messages about a failure.
 func (p *page) states() string {
-	text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](
+	ctx, cancel := p.bounded()
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](
 		`[...document.querySelectorAll("[data-state]")].map((e) => e.id + ": " + e.textContent).join(", ")`))
 	if err != nil {
 		return err.Error()
@@ -156,7 +176,9 @@ func (p *page) states() string {
 // eval is the value of a JavaScript expression; promises are awaited.
 func eval[T any](p *page, expression string) T {
 	p.t.Helper()
-	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	ctx, cancel := p.bounded()
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		p.t.Fatalf("%s: %v", expression, err)
 	}
@@ -166,18 +188,26 @@ func eval[T any](p *page, expression string) T {
 // A point of the drawing, in its own units: 480 by 300.
 type point struct{ x, y float64 }
 
+// canvas brings the drawing into view and returns where its corner is in the
+// window and how many CSS pixels one of its units takes.
+func (p *page) canvas() (left, top, scale float64) {
+	p.t.Helper()
+	box := eval[[3]float64](p, `(() => {
+		const canvas = document.getElementById("mirror-canvas");
+		canvas.scrollIntoView({ block: "center" });
+		const { x, y, width } = canvas.getBoundingClientRect();
+		return [x, y, width / 480];
+	})()`)
+	return box[0], box[1], box[2]
+}
+
 // drag draws a line with the left mouse button, as a hand does.
 func (p *page) drag(from, to point) {
 	p.t.Helper()
-	box := eval[struct{ X, Y, Width, Height float64 }](p, `(() => {
-		const canvas = document.getElementById("mirror-canvas");
-		canvas.scrollIntoView({ block: "center" });
-		const { x, y, width, height } = canvas.getBoundingClientRect();
-		return { X: x, Y: y, Width: width, Height: height };
-	})()`)
+	left, top, scale := p.canvas()
 	at := func(kind input.DispatchMouseEventType, share float64, buttons int64) chromedp.Action[chromedp.Void] {
-		x := box.X + (from.x+(to.x-from.x)*share)/480*box.Width
-		y := box.Y + (from.y+(to.y-from.y)*share)/300*box.Height
+		x := left + (from.x+(to.x-from.x)*share)*scale
+		y := top + (from.y+(to.y-from.y)*share)*scale
 		return chromedp.MouseEvent(kind, x, y, chromedp.ButtonLeft,
 			func(m *input.DispatchMouseEventParams) { m.Buttons, m.ClickCount = buttons, 1 })
 	}

@@ -75,7 +75,7 @@ export class Chart {
 }
 
 function drawTop(ctx, label, width) {
-  ctx.globalAlpha = 0.75;
+  ctx.globalAlpha = 0.9;
   ctx.font = "11px system-ui, sans-serif";
   ctx.textBaseline = "top";
   ctx.fillText(label, 0, PAD + 3);

@@ -74,7 +74,7 @@ function show(now) {
   $("status-version").hidden = !now.version;
   $("status-version").textContent = now.version ?? "";
   rates(now);
-  const conns = now.conns ?? [];
+  const conns = (now.conns ?? []).sort((a, b) => a.id - b.id);
   $("status-conns").replaceChildren(...conns.slice(0, MAX_ROWS).map(row));
   const more = Math.max(conns.length, now.open) - Math.min(conns.length, MAX_ROWS);
   $("status-more").hidden = more <= 0;
