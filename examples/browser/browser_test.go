@@ -5,6 +5,7 @@ package browser
 import (
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/cdproto/accessibility"
@@ -147,6 +148,19 @@ func TestBrowserDimsAndRecovers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A network that vanishes closes nothing. To the page it looks like a server
+// that is stopped in the middle: connections stay open, and silent.
+func TestBrowserDimsOnSilence(t *testing.T) {
+	s := startServer(t)
+	p := openPage(t, s.url(""))
+	s.signal(t, syscall.SIGSTOP)
+	p.wait("the page and its parts count as lost", `document.getElementById("anyloop-dim").dataset.visible === "true"
+		&& ["conn-state", "inc-state", "mirror-state", "echo-state"]
+			.every((id) => document.getElementById(id).dataset.state === "lost")`)
+	s.signal(t, syscall.SIGCONT)
+	p.waitLive()
 }
 
 func TestBrowserStalledReaderPausesTheOthers(t *testing.T) {

@@ -2,7 +2,6 @@ package browser
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -122,14 +121,19 @@ func (s *server) waitReady(t *testing.T) {
 // interrupt stops the server as Ctrl-C does and waits until it has left.
 func (s *server) interrupt(t *testing.T) {
 	t.Helper()
-	if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Fatal(err)
-	}
+	s.signal(t, os.Interrupt)
 	select {
 	case <-s.gone:
 	case <-time.After(stopWithin):
 		s.kill()
 		t.Fatalf("the server did not end within %v of an interrupt:\n%s", stopWithin, s.output)
+	}
+}
+
+func (s *server) signal(t *testing.T, sig os.Signal) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		t.Fatalf("signal %v to the server: %v", sig, err)
 	}
 }
 

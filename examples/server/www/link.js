@@ -4,6 +4,7 @@ import { newWS } from "./anyloop-dim.js";
 
 const FIRST_RETRY = 150;  // milliseconds, before jitter
 const LAST_RETRY = 2000;  // milliseconds, the most between two tries
+const OPEN_LIMIT = 5000;  // milliseconds for one try
 
 // backoff is how long to wait before try number n (from 0), in milliseconds.
 // It doubles up to LAST_RETRY; half of it is random so that a hundred pages
@@ -31,7 +32,7 @@ export class Link {
   #ws = null;
   #tries = 0;
   #retry = 0;    // timer of the next try, 0 when none is due
-  #watchdog = 0; // timer of the silence limit
+  #watchdog = 0; // timer of the limit on a try, then of the silence limit
   #followers = [];
 
   /**
@@ -87,11 +88,12 @@ export class Link {
     const ws = newWS(this.path, this.protocol);
     ws.binaryType = "arraybuffer";
     this.#ws = ws;
+    this.#watch(OPEN_LIMIT);
     // Events of a socket that was given up are nobody's any more.
     const mine = (f) => (event) => { if (ws === this.#ws) f(event); };
     ws.onopen = mine(() => this.#opened());
     ws.onmessage = mine((event) => {
-      this.#heard();
+      this.#watch(this.silence);
       this.onmessage(event.data);
     });
     ws.onclose = mine((event) => this.#closed(event));
@@ -99,7 +101,7 @@ export class Link {
 
   #opened() {
     this.#tries = 0;
-    this.#heard();
+    this.#watch(this.silence);
     this.#become("open");
     this.onopen();
     this.#followers.forEach((link) => link.retry());
@@ -113,19 +115,33 @@ export class Link {
     this.#retry = setTimeout(() => this.#connect(), backoff(this.#tries++));
   }
 
-  #heard() {
+  // #watch gives the other side so many milliseconds to say something; 0 is
+  // for ever.
+  #watch(limit) {
     clearTimeout(this.#watchdog);
-    if (this.silence > 0) {
-      this.#watchdog = setTimeout(() => this.#silent(), this.silence);
+    if (limit > 0) {
+      this.#watchdog = setTimeout(() => this.#silent(), limit);
+    }
+  }
+
+  // What took this connection along without a word took the followers' too;
+  // they would notice only when they speak.
+  #silent() {
+    const open = this.state === "open";
+    this.#abandon();
+    if (open) {
+      this.#followers.forEach((link) => link.#abandon());
     }
   }
 
   // A closing handshake with a peer that is gone would wait for minutes, so
   // the socket is let go first and told to close afterwards.
-  #silent() {
+  #abandon() {
     const ws = this.#ws;
-    this.#closed(new CloseEvent("close", { code: 1006, reason: "silence" }));
-    ws.close();
+    if (ws) {
+      this.#closed(new CloseEvent("close", { code: 1006, reason: "silence" }));
+      ws.close();
+    }
   }
 
   #become(state) {
