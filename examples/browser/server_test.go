@@ -51,9 +51,11 @@ type server struct {
 	gone   chan struct{}    // closed when cmd has exited
 }
 
-// startServer runs a server on a free port until the test ends.
+// startServer runs a server on a free port until the test ends. Without a
+// browser to look at it there is nothing to test: see chromium.
 func startServer(t *testing.T) *server {
 	t.Helper()
+	chromium(t)
 	s := &server{addr: freeAddr(t)}
 	s.start(t)
 	t.Cleanup(func() { s.kill() })
