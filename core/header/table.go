@@ -21,6 +21,7 @@ const (
 // The zero value has the default bounds.
 type Table struct {
 	buf       []byte
+	line      []byte
 	fields    []span
 	maxBytes  int
 	maxFields int
@@ -49,6 +50,10 @@ func (t *Table) Reset() {
 		t.buf = nil
 	}
 	t.buf = t.buf[:0]
+	if cap(t.line) > 4*defaultBytes {
+		t.line = nil
+	}
+	t.line = t.line[:0]
 }
 
 // Add appends a field, copying both. ErrTooLarge if it does not fit.
@@ -184,3 +189,7 @@ func Trim(b []byte) []byte {
 	}
 	return b
 }
+
+// Line returns the table's second buffer, for what belongs to the message but is
+// no field: a parser keeps the request line there. Reset empties it.
+func (t *Table) Line() *[]byte { return &t.line }

@@ -85,6 +85,8 @@ type Kernel interface {
 	Peek(fd int) (n int, err error)
 	// SockError returns and clears the pending error, nil if there is none.
 	SockError(fd int) error
+	// HungUp reports whether poll(2) would say POLLHUP or POLLERR now.
+	HungUp(fd int) bool
 	// CloseWrite sends the end of the stream.
 	CloseWrite(fd int) error
 	Close(fd int) error

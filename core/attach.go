@@ -1,0 +1,98 @@
+package core
+
+import (
+	"fmt"
+
+	"anyloop/core/h1"
+	"anyloop/core/loop"
+)
+
+// Detach takes everything of the engine out of its loops, so that they are as
+// they were found; the conns live on, unserved, with their deadlines running,
+// until Attach. It is done when it returns, also inside a callback. The caller
+// must be the only one who turns the engine's loops. Loop thread only.
+func (e *Engine) Detach() {
+	for _, th := range e.threads {
+		th.detach()
+	}
+}
+
+func (th *Thread) detach() {
+	if !th.hosted.Load() {
+		return
+	}
+	for _, l := range th.links() {
+		if l.is(lfWatched) {
+			l.flags |= lfParked
+			l.unwatch()
+		}
+	}
+	th.hosted.Store(false)
+	th.closeLoop()
+}
+
+// Attach puts a detached engine into the loops of b, a readiness backend with
+// the same kernel. Deadlines that passed meanwhile fire at the first turn. On an
+// error the engine stays detached, and the loops as they were. Loop thread only.
+func (e *Engine) Attach(b loop.Backend) error {
+	for _, th := range e.threads {
+		if th.hosted.Load() {
+			return ErrAttached
+		}
+	}
+	if k, _ := b.(loop.Kernel); (k == nil) != (e.kernel == nil) {
+		return fmt.Errorf("core: backend %s has another kernel than the engine's descriptors", b.Info().Name)
+	}
+	clock := e.clock
+	e.useBackend(b)
+	if e.clock == nil {
+		e.clock = clock
+	}
+	for _, th := range e.threads {
+		if err := th.reattach(b); err != nil {
+			e.Detach()
+			return err
+		}
+	}
+	return nil
+}
+
+func (th *Thread) reattach(b loop.Backend) error {
+	if th.end.phase == endOver {
+		return ErrStopped
+	}
+	th.clock = th.eng.clock
+	if err := th.attach(b); err != nil {
+		return fmt.Errorf("core: thread %d: %w", th.index, err)
+	}
+	for _, l := range th.links() {
+		if !l.is(lfParked) {
+			continue
+		}
+		if err := l.watch(l.wants()); err != nil {
+			return err
+		}
+		l.flags &^= lfParked
+		delete(th.adrift, l)
+	}
+	th.armedFor = never
+	if th.rearm != nil && !th.inTurn() {
+		th.rearm.Rearm()
+	}
+	return nil
+}
+
+// date returns the Date field's value for this turn, formatted once a second.
+func (th *Thread) date() []byte {
+	th.now()
+	sec := th.wall.Unix()
+	if sec != th.dateSec || th.dateText == nil {
+		th.dateSec = sec
+		th.dateText = h1.AppendDate(th.dateText[:0], th.wall)
+	}
+	return th.dateText
+}
+
+func (th *Thread) stoppingNow() bool { return th.end.phase != endNot || th.eng.stopping.Load() }
+
+var _ loop.Service = (*Thread)(nil)

@@ -1,0 +1,153 @@
+package core
+
+import (
+	"log/slog"
+	"net"
+	"time"
+
+	"anyloop/core/loop"
+)
+
+// Config is what New needs. It is copied; changing it later has no effect.
+type Config struct {
+	// Backend makes the event loops; required. See loops/poll, loops/external.
+	Backend loop.Backend
+	// Threads is the number of service threads; 0 means 1, at most 32.
+	Threads int
+	// VHosts are the virtual servers. Those with the same Addr share a
+	// listening socket; of these the first serves unknown names.
+	VHosts []VHost
+	// Log receives everything the library has to say; nil is silent.
+	Log *slog.Logger
+	// Limits holds for all vhosts; its zero value is the documented default.
+	Limits Limits
+	// KeepAlive sets TCP keepalive on accepted and listening TCP sockets.
+	KeepAlive KeepAlive
+	// FilterConn, if set, sees each accepted connection before anything is
+	// made for it; false closes it at once. Loop thread only.
+	FilterConn func(vh *VirtualHost, peer string) bool
+	// ReusePort opens one listening socket per service thread (SO_REUSEPORT)
+	// instead of spreading the connections of one.
+	ReusePort bool
+}
+
+// KeepAlive is TCP's own check for dead peers (RFC 9293 3.8.4, spec'd in the
+// operating system's tcp(7)). The zero value leaves it off.
+type KeepAlive struct {
+	Idle     time.Duration // without traffic before the first probe; 0: off
+	Interval time.Duration // between probes; required when Idle is set
+	Probes   int           // unanswered probes before the connection is dead; required when Idle is set
+}
+
+// VHost describes one virtual server.
+type VHost struct {
+	// Name is matched against Host, without port, exactly and ignoring case;
+	// "*.example.org" matches every name below example.org. The first vhost
+	// of an address also serves all other names. Default: "default".
+	Name string
+	// Aliases are further names.
+	Aliases []string
+	// Addr is where to listen: "localhost:7681", ":0", "[::1]:80",
+	// "unix:/path" or "unix:@abstract". Empty: not listening.
+	Addr string
+	// Listener is used instead of Addr: its socket is duplicated and the
+	// original closed.
+	Listener net.Listener
+	// Protocols are the named handlers of this vhost. The first answers
+	// requests that no mount takes.
+	Protocols []Protocol
+	// DefaultProtocol is the protocol for WebSockets that offer no
+	// subprotocol; empty means the first one with WS, "-" refuses them.
+	DefaultProtocol string
+	// Mounts route URL prefixes; the longest that matches wins.
+	Mounts []Mount
+	// Header is added to every HTTP response, unless the handler set a field
+	// of that name itself.
+	Header Header
+	// ErrorDocument404 is a path to redirect to on 404; it is then served
+	// with status 404.
+	ErrorDocument404 string
+	// Limits overrides Config.Limits.
+	Limits Limits
+	// Log overrides Config.Log; Level, if set, is this vhost's own level.
+	Log   *slog.Logger
+	Level slog.Leveler
+}
+
+// Protocol is a named set of handlers, one handler value per connection. At
+// least one of WS, HTTP and File is set.
+type Protocol struct {
+	// Name is the WebSocket subprotocol (case-sensitive), the name that
+	// callback mounts use, and the name that adopting uses.
+	Name string
+	// AnyName makes WS serve every subprotocol that a client offers when no
+	// protocol has that name: the client's first is echoed.
+	AnyName bool
+
+	WS   func(*Conn) WSHandler
+	HTTP func(*Conn) HTTPHandler
+	File func(*Conn) FileHandler
+
+	// FilterWS decides about an upgrade before it is answered; the whole
+	// request is readable. nil accepts. An *HTTPError answers with its
+	// status, any other error with 403.
+	FilterWS func(c *Conn, r *Request) error
+
+	// Init runs once per vhost on the loop thread, before the first
+	// connection; an error disables the protocol on this vhost. Destroy runs
+	// after the last connection of the vhost is gone, iff Init succeeded.
+	Init    func(vh *VirtualHost) error
+	Destroy func(vh *VirtualHost)
+	// WaitCancelled runs on each service thread after a Wake: at least once
+	// after the last one. It may also run without one.
+	WaitCancelled func(th *Thread, vh *VirtualHost)
+}
+
+// Mount routes a URL prefix. It matches the whole path or at a '/': "/a"
+// serves "/a" and "/a/b", not "/ab".
+type Mount struct {
+	Path string
+	// Exact makes it match the path alone.
+	Exact bool
+	// Protocol names a protocol of the vhost whose HTTP handler serves the
+	// mount (a callback mount); Request.MountPath is what follows Path. The
+	// handler lives as long as successive requests of a connection hit this
+	// mount.
+	Protocol string
+	// HTTP makes the handler directly; packages like core/mount set it.
+	HTTP func(*Conn) HTTPHandler
+	// Hole makes the mount count as no match: it punches a hole into a
+	// larger one.
+	Hole bool
+	// Header is added to every response from this mount.
+	Header Header
+}
+
+// Callback returns a Mount that hands requests for path to the HTTP handler of
+// the named protocol.
+func Callback(path, protocol string) Mount { return Mount{Path: path, Protocol: protocol} }
+
+// Field is one header field. Names are lower-case.
+type Field struct{ Name, Value string }
+
+// Header is a list of header fields in order.
+type Header []Field
+
+// Get returns the first value of a field, "" if there is none.
+func (h Header) Get(name string) string {
+	for i := range h {
+		if h[i].Name == name {
+			return h[i].Value
+		}
+	}
+	return ""
+}
+
+func (h Header) has(name string) bool {
+	for i := range h {
+		if h[i].Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,78 @@
+// Package core is anyloop's protocol core: WebSocket, HTTP/1.1 and adopted
+// descriptors inside any event loop. It knows no epoll, no gnet and no evio; it
+// talks to a loop through the three calls of package loop.
+//
+// # The shape
+//
+// An [Engine] has vhosts, and one or more service threads. A [Thread] has one
+// loop, and everything that belongs to the connections it serves. A [Conn] is
+// what a handler sees; below it a link owns the descriptor, and a role is what
+// the link speaks (listen, h1, ws, file, wake). A connection lives on one
+// thread and its callbacks never overlap.
+//
+// # The three rules
+//
+//   - You write when you are handed a writer. Ask with Conn.RequestWritable;
+//     Writable comes when the peer can take more, and takes one write. Nothing is
+//     queued without bound on anybody's behalf.
+//   - A []byte that is lent to you is yours until the callback returns.
+//   - Everything about a connection happens on its thread. From elsewhere: Post,
+//     Wake, Outbox.SendFrom, Stop, Shutdown, Done, Stats.
+//
+// # A life
+//
+//	FilterConn                     before anything is made
+//	Protocol.HTTP, Request, Body*, BodyDone, Writable*  per request; Closed when
+//	                               the next request hits another mount
+//	Protocol.FilterWS, Protocol.WS, Opened, Receive*, Writable*, Pong*, Timer*,
+//	PeerClose, Closed              a WebSocket
+//	Protocol.File, Readable*, Writable*, Closed          an adopted descriptor
+//	Protocol.Init, WaitCancelled*, Destroy               a protocol on a vhost
+//
+// Closed comes exactly once, last, iff a handler was made.
+//
+// What a handler returns decides: nil goes on; a [CloseError] does the closing
+// handshake with its code; [ErrDrop] closes without a word; anything else closes
+// with 1011, or status 500 if no response head is written.
+//
+// # For those who know libwebsockets
+//
+//	lws_context, lws_create_context      Engine, New
+//	lws_vhost, lws_create_vhost          VHost (its description), VirtualHost, Engine.AddVHost
+//	struct lws_protocols                 Protocol
+//	wsi                                  Conn
+//	pss (per-session storage)            the handler value
+//	vhd (per-vhost storage)              what Protocol.Init keeps
+//	tsi, pt                              Thread
+//	lws_service_fd                       Thread.ServiceFD
+//	lws_service_adjust_timeout           Thread.AdjustTimeout
+//	lws_service_tsi(ctx, -1, tsi)        Thread.ServicePending
+//	lws_cancel_service                   Engine.Wake, Thread.Wake
+//	LWS_CALLBACK_EVENT_WAIT_CANCELLED    Protocol.WaitCancelled
+//	lws_callback_on_writable             Conn.RequestWritable
+//	..._all_protocol_vhost               VirtualHost.RequestWritable
+//	..._all_protocol                     Engine.RequestWritable
+//	LWS_CALLBACK_SERVER_WRITEABLE        WSHandler.Writable
+//	LWS_CALLBACK_RECEIVE                 WSHandler.Receive
+//	LWS_CALLBACK_ESTABLISHED             WSOpener.Opened
+//	LWS_CALLBACK_CLOSED, CLOSED_HTTP     ClosedHandler.Closed
+//	LWS_CALLBACK_RECEIVE_PONG            WSPonger.Pong
+//	LWS_CALLBACK_WS_PEER_INITIATED_CLOSE PeerCloser.PeerClose
+//	LWS_CALLBACK_HTTP, HTTP_BODY, ...    HTTPHandler.Request, BodyHandler
+//	LWS_CALLBACK_FILTER_NETWORK_CONNECTION    Config.FilterConn
+//	LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION   Protocol.FilterWS
+//	LWS_CALLBACK_PROTOCOL_INIT, DESTROY  Protocol.Init, Destroy
+//	LWS_CALLBACK_TIMER, lws_set_timer_usecs   TimerHandler.Timer, Conn.SetTimer
+//	LWS_CALLBACK_RAW_RX_FILE             FileHandler.Readable
+//	LWS_CALLBACK_ADD_POLL_FD, ...        loop.Loop.AddPollFD, ... (see loops/external)
+//	lws_rx_flow_control                  Conn.Pause, Conn.Resume
+//	lws_write                            WSWriter, HTTPWriter, File.Write
+//	lws_close_reason and return -1       return &CloseError{...}, or Conn.Close
+//	lws_is_first_fragment, ..._final_... Fragment.First, Final
+//	lws_remaining_packet_payload         Fragment.Remaining
+//	lws_send_pipe_choked                 Conn.Pending
+//	lws_adopt_descriptor_vhost           Thread.AdoptFile
+//	lws_validity_confirmed               Conn.ConfirmValid
+//	lws_context_destroy                  Engine.Stop, Shutdown, Done
+//	LWS_PRE                              not needed: framing never touches your buffer
+package core

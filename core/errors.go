@@ -1,0 +1,102 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Misuse: the caller broke a rule of this package. Nothing was done.
+var (
+	ErrNoBackend        = errors.New("core: Config.Backend is nil; use loops/poll's Backend() or another of loops/*")
+	ErrForeignLoop      = errors.New("core: this backend's loop is turned by its owner, not by Run")
+	ErrConnClosed       = errors.New("core: the connection is closed")
+	ErrAlreadyWritten   = errors.New("core: illegal back-to-back write: one write per Writable callback")
+	ErrWriterExpired    = errors.New("core: a writer is valid only during the Writable callback it was given to")
+	ErrTooLong          = errors.New("core: longer than Limits.WriteLimit")
+	ErrMessageOrder     = errors.New("core: a new message was begun inside an unfinished one, or a continuation without one")
+	ErrHeadWritten      = errors.New("core: the response head is already written")
+	ErrHeadNotWritten   = errors.New("core: the response head is not written yet")
+	ErrResponseEnded    = errors.New("core: the response has already ended")
+	ErrBodyNotAllowed   = errors.New("core: this response has no body (HEAD, 1xx, 204 or 304)")
+	ErrContentLength    = errors.New("core: the body does not match its content-length")
+	ErrHeaderForbidden  = errors.New("core: a connection-level header (connection, transfer-encoding, ...) is set by the library")
+	ErrHeaderSyntax     = errors.New("core: a header name or value has illegal bytes")
+	ErrStatus           = errors.New("core: not a final status code (200 to 599)")
+	ErrFull             = errors.New("core: the queue is full")
+	ErrStopped          = errors.New("core: the engine has stopped")
+	ErrWouldDeadlock    = errors.New("core: Shutdown on a loop thread would wait for itself; use Stop")
+	ErrUnknownProtocol  = errors.New("core: no such protocol on this vhost")
+	ErrOverlap          = errors.New("core: two calls into one service thread overlap")
+	ErrWrongThread      = errors.New("core: a loop-thread-only call came from another goroutine")
+	ErrLoopCallback     = errors.New("core: a loop callback (add, change, del) called back into core")
+	ErrAttached         = errors.New("core: the engine is already attached to a loop")
+	ErrReservedCode     = errors.New("core: this close code may not be sent")
+	ErrControlTooLong   = errors.New("core: a control frame carries at most 125 bytes")
+	ErrRunning          = errors.New("core: Run was already called")
+	ErrNotHTTP          = errors.New("core: not an HTTP transaction")
+	errHandlerUndecided = errors.New("core: the handler let the request pass without an answer")
+)
+
+// ErrDrop, returned by a handler, closes the connection without a closing
+// handshake: no Close frame, no status page.
+var ErrDrop = errors.New("core: dropped by the handler")
+
+// CloseError, returned by a handler, closes a WebSocket with this code and
+// text (at most 123 bytes of it are sent); on HTTP it ends the connection. In
+// Closed it is what ended the connection: see Remote.
+type CloseError struct {
+	Code   int
+	Text   string
+	Remote bool // the peer sent it
+}
+
+func (e *CloseError) Error() string {
+	who := "closed here"
+	if e.Remote {
+		who = "closed by the peer"
+	}
+	if e.Text == "" {
+		return fmt.Sprintf("core: %s with code %d", who, e.Code)
+	}
+	return fmt.Sprintf("core: %s with code %d %q", who, e.Code, e.Text)
+}
+
+// TransportError says that the wire broke.
+type TransportError struct {
+	Op  string // "read", "write", "accept", "add"
+	Err error  // what the operating system or the loop said
+}
+
+func (e *TransportError) Error() string { return "core: " + e.Op + ": " + e.Err.Error() }
+func (e *TransportError) Unwrap() error { return e.Err }
+
+// errPeerGone is a TransportError for an end of stream without a goodbye.
+var errPeerGone = &TransportError{Op: "read", Err: errors.New("the peer closed the connection")}
+
+// LimitError says that one of our limits ended the connection.
+type LimitError struct {
+	Limit string        // the field of Limits, e.g. "HandshakeTimeout"
+	After time.Duration // for a time limit
+}
+
+func (e *LimitError) Error() string {
+	if e.After > 0 {
+		return fmt.Sprintf("core: %s: %v have passed", e.Limit, e.After)
+	}
+	return "core: " + e.Limit + " exceeded"
+}
+
+// PanicError says that a handler panicked; the connection was closed with code
+// 1011 or status 500, and the stack was logged.
+type PanicError struct {
+	Callback string // e.g. "Receive"
+	Value    any
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("core: panic in %s: %v", e.Callback, e.Value)
+}
+
+// errShutdown is what Closed reports when the engine stops.
+var errShutdown = fmt.Errorf("core: closed by Stop: %w", ErrStopped)

@@ -1,0 +1,143 @@
+package h1
+
+import (
+	"bytes"
+
+	"anyloop/core/header"
+)
+
+func indexLF(p []byte) int { return bytes.IndexByte(p, '\n') }
+
+// parseLine reads "method SP request-target SP HTTP-version" (RFC 9112 3).
+func (r *Request) parseLine(line []byte, t *header.Table) error {
+	if err := startsLikeRequest(line); err != nil {
+		return err
+	}
+	if bytes.IndexByte(line, '\r') >= 0 {
+		return ErrBareCR
+	}
+	// RFC 9112 3: method, one SP, target, one SP, version.
+	sp := bytes.IndexByte(line, ' ')
+	last := bytes.LastIndexByte(line, ' ')
+	if sp <= 0 || last <= sp {
+		return ErrRequestLine
+	}
+	method, target, version := line[:sp], line[sp+1:last], line[last+1:]
+	if len(target) == 0 || bytes.IndexByte(target, ' ') >= 0 {
+		return ErrRequestLine
+	}
+	if err := r.parseVersion(version); err != nil {
+		return err
+	}
+	for m := GET; m <= TRACE; m++ {
+		if string(method) == methodNames[m] {
+			r.Method = m
+		}
+	}
+	buf := t.Line()
+	*buf = append(append((*buf)[:0], method...), target...)
+	r.method, r.target = (*buf)[:sp:sp], (*buf)[sp:]
+	return r.parseTarget(buf)
+}
+
+func (r *Request) parseVersion(v []byte) error {
+	if len(v) != 8 || string(v[:5]) != "HTTP/" || v[6] != '.' || !isDigit(v[5]) || !isDigit(v[7]) {
+		return ErrRequestLine
+	}
+	if v[5] != '1' {
+		return ErrVersion
+	}
+	r.Minor = min(int(v[7]-'0'), 1)
+	return nil
+}
+
+// parseTarget takes the four forms of RFC 9112 3.2 apart. The normalised path is
+// appended to the line's buffer.
+func (r *Request) parseTarget(buf *[]byte) error {
+	for _, c := range r.target {
+		if c <= ' ' || c == 0x7f {
+			return ErrTarget
+		}
+	}
+	target := r.target
+	switch {
+	case r.Method == CONNECT:
+		r.host, r.path = target, target // authority-form
+		return nil
+	case r.Method == OPTIONS && len(target) == 1 && target[0] == '*':
+		r.path = target
+		return nil
+	}
+	if rest, host, ok := cutAbsolute(target); ok {
+		if !validHost(host) || len(host) == 0 {
+			return ErrHost
+		}
+		r.host, target = host, rest
+	}
+	mark := len(*buf)
+	out, query, err := Normalize(*buf, target)
+	if err != nil {
+		return err
+	}
+	if &out[0] != &(*buf)[0] {
+		// The buffer moved: what was cut from it must move along.
+		n := len(r.method)
+		hostAt := len(r.target) - len(target) - len(r.host)
+		r.method, r.target = out[:n:n], out[n:mark:mark]
+		if len(r.host) > 0 {
+			r.host = r.target[hostAt : hostAt+len(r.host)]
+		}
+	}
+	*buf = out
+	r.path = out[mark:]
+	if query != nil {
+		r.query = r.target[len(r.target)-len(query):]
+	}
+	return nil
+}
+
+// cutAbsolute splits "http://host/path" (RFC 9112 3.2.2); an empty path is "/".
+func cutAbsolute(target []byte) (rest, host []byte, ok bool) {
+	for _, scheme := range []string{"http://", "https://"} {
+		if len(target) > len(scheme) && header.EqualFold(target[:len(scheme)], scheme) {
+			a := target[len(scheme):]
+			i := bytes.IndexAny(a, "/?")
+			switch {
+			case i < 0:
+				return []byte("/"), a, true
+			case a[i] == '?':
+				return append([]byte("/"), a[i:]...), a[:i], true
+			}
+			return a[i:], a[:i], true
+		}
+	}
+	return nil, nil, false
+}
+
+// parseField reads "field-name ":" OWS field-value OWS" (RFC 9112 5).
+func parseField(line []byte, t *header.Table) error {
+	if line[0] == ' ' || line[0] == '\t' {
+		// RFC 9112 5.2: "A server that receives an obs-fold in a request
+		// message MUST either reject the message ... or replace".
+		return ErrFold
+	}
+	i := bytes.IndexByte(line, ':')
+	// RFC 9112 5.1: "No whitespace is allowed between the field name and
+	// colon"; IsToken refuses it.
+	if i <= 0 || !header.IsToken(line[:i]) {
+		return ErrField
+	}
+	value := header.Trim(line[i+1:])
+	if !header.IsValue(value) {
+		if bytes.IndexByte(value, '\r') >= 0 {
+			return ErrBareCR
+		}
+		return ErrField
+	}
+	if err := t.Add(line[:i], value); err != nil {
+		return ErrHeaderSize
+	}
+	return nil
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

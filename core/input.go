@@ -1,0 +1,191 @@
+package core
+
+import (
+	"syscall"
+
+	"anyloop/core/loop"
+)
+
+// rbufSize is the thread's receive buffer: the most that one read returns.
+const rbufSize = 64 << 10
+
+// readsPerTurn bounds the reads of one link in one turn. A second one follows
+// only if the first filled the buffer.
+const readsPerTurn = 2
+
+// service handles readiness of one link. Readiness is a hint: only what a
+// system call answers ends a connection.
+func (l *link) service(ev loop.Events) {
+	if ev&(loop.Out|hupErr) != 0 {
+		if l.is(lfWantOut) {
+			l.flags &^= lfWantOut
+			l.own.flags |= cfUnchoke
+		}
+		l.drain()
+	}
+	if ev&(loop.In|hupErr) == 0 || l.flags&(lfDoomed|lfDead) != 0 {
+		return
+	}
+	switch {
+	case l.mayRead():
+		if l.is(lfReady) {
+			l.role.ready(l)
+			return
+		}
+		l.receive()
+	case ev&hupErr != 0:
+		l.confirmHangup()
+	}
+}
+
+// receive reads what is there, a bounded number of times, and hands it up.
+func (l *link) receive() {
+	th := l.th
+	for range readsPerTurn {
+		k := 0
+		if t := l.tail(); t != nil {
+			if len(t) > len(th.rbuf)/2 {
+				th.rbuf = make([]byte, 2*len(t)) // limits above the default let tails be long
+			}
+			k = copy(th.rbuf, t)
+		}
+		n, err := l.wireRead(th.rbuf[k:])
+		switch {
+		case err != nil && again(err):
+			return
+		case err != nil:
+			l.readFailed(err)
+			return
+		case n == 0:
+			l.endOfStream()
+			return
+		}
+		th.stats.BytesIn += uint64(n)
+		if l.is(lfLinger) {
+			continue
+		}
+		full := k+n == len(th.rbuf)
+		l.consume(th.rbuf[:k+n], k > 0)
+		if !full && l.flags&lfHangup == 0 || !l.mayRead() {
+			return
+		}
+	}
+}
+
+// feed is receive for a wire whose engine hands over the bytes; p is lent until
+// it returns.
+func (l *link) feed(p []byte) {
+	if l.flags&(lfDoomed|lfDead|lfEOF) != 0 {
+		return
+	}
+	l.th.stats.BytesIn += uint64(len(p))
+	if l.is(lfLinger) {
+		return
+	}
+	t := l.tail()
+	if t == nil && l.mayRead() {
+		l.consume(p, false)
+		return
+	}
+	s := l.keep()
+	s.tail = append(s.tail, p...) // late bytes after a pause, or behind an incomplete piece
+	if l.mayRead() {
+		l.resumeInput()
+	}
+}
+
+// consume lets the role have p, and keeps what it leaves. kept says that p
+// begins with the tail.
+func (l *link) consume(p []byte, kept bool) {
+	l.flags &^= lfAgain
+	n := l.role.input(l, p)
+	if n >= len(p) || l.flags&(lfDoomed|lfDead) != 0 {
+		if kept {
+			l.store.tail = nil
+			l.shrink()
+		}
+		return
+	}
+	left := p[n:]
+	s := l.keep()
+	if cap(s.tail) >= len(left) && cap(s.tail) <= 2*len(left) {
+		s.tail = append(s.tail[:0], left...)
+		return
+	}
+	s.tail = append(make([]byte, 0, len(left)), left...)
+}
+
+// resumeInput consumes what was left over while the role would not take it.
+func (l *link) resumeInput() {
+	t := l.tail()
+	l.flags &^= lfAgain
+	if len(t) == 0 {
+		if l.is(lfEOF) {
+			l.role.eof(l)
+		}
+		return
+	}
+	s := l.store
+	s.tail = nil
+	n := l.role.input(l, t)
+	if n < len(t) && l.flags&(lfDoomed|lfDead) == 0 {
+		l.keep().tail = t[n:]
+	}
+	l.shrink()
+	if l.is(lfEOF) && !l.is(lfAgain) && l.own.pause == 0 {
+		l.role.eof(l)
+	}
+}
+
+// endOfStream: a read returned 0.
+func (l *link) endOfStream() {
+	l.flags |= lfEOF
+	if l.is(lfLinger) || l.is(lfHangup) {
+		l.doom(l.cause())
+		return
+	}
+	if l.is(lfAgain) || l.own.pause != 0 {
+		return // resumeInput reports it behind the bytes
+	}
+	l.role.eof(l)
+}
+
+func (l *link) readFailed(err error) {
+	if l.is(lfHangup) || l.is(lfFinish) {
+		l.doom(l.cause())
+		return
+	}
+	l.doom(&TransportError{Op: "read", Err: err})
+}
+
+// confirmHangup: the loop says hang-up or error on a link that may not read.
+// Neither can be masked, so if it is true the loop must stop watching; what the
+// peer left unread stays readable for HangupTimeout.
+func (l *link) confirmHangup() {
+	if err := l.wireError(); err != nil {
+		l.doom(&TransportError{Op: "poll", Err: err})
+		return
+	}
+	n, err := l.wirePeek()
+	switch {
+	case err != nil && again(err):
+		return // a false alarm
+	case err == syscall.ENOTSOCK || err == syscall.ENOTTY:
+		if l.wireHungUp() {
+			l.doom(errPeerGone)
+		}
+	case err != nil:
+		l.doom(&TransportError{Op: "poll", Err: err})
+	case l.is(lfEOF):
+		// Its end of stream is known and proves nothing new: it may only
+		// have closed its side and wait for our answer.
+		if l.wireHungUp() {
+			l.doom(errPeerGone)
+		}
+	case n > 0 || len(l.tail()) > 0:
+		l.unwatch()
+		l.hangup(errPeerGone)
+	default:
+		l.doom(errPeerGone)
+	}
+}

@@ -1,0 +1,130 @@
+package core
+
+import "time"
+
+// Limits bounds what peers can cost. A zero field means its default, -1 means
+// no limit. Config.Limits holds for the engine; VHost.Limits overrides, field
+// by field, those marked "per vhost". Errors and statistics use the field names.
+type Limits struct {
+	// Time, per vhost.
+
+	HandshakeTimeout  time.Duration // from accept, or from a request's first byte, to the end of its header; 15 s
+	HeaderIdleTimeout time.Duration // without a byte while a header is incomplete; 10 s
+	KeepAliveTimeout  time.Duration // idle between two HTTP requests; 5 s
+	ContentTimeout    time.Duration // without progress of a request body or a response; 15 s
+	IdleTimeout       time.Duration // WebSocket without a message from the peer; default none
+	PingInterval      time.Duration // WebSocket: since the last proof that the peer lives, before a Ping is sent; 40 s
+	PongTimeout       time.Duration // WebSocket: since the last proof, before the connection is given up; 50 s
+	FlushTimeout      time.Duration // to send what is left before a close; 5 s
+	CloseTimeout      time.Duration // for the peer's answer to our Close frame; 5 s
+	HangupTimeout     time.Duration // for reading what a peer that hung up has left behind; 3 s
+	LingerTimeout     time.Duration // for the peer to stop sending after a refused request; 2 s
+
+	// Sizes, per vhost.
+
+	RequestLine  int   // bytes; 8192
+	HeaderBytes  int   // bytes of all header fields of a request; 4096
+	HeaderFields int   // fields of a request; 128
+	MaxBody      int64 // bytes of a request body; 100 MiB
+	MaxFrame     int64 // bytes of a WebSocket frame's payload; 256 MiB
+	MaxMessage   int64 // bytes of a WebSocket message, over all its fragments; default none, but 1 MiB where OnMessage assembles it
+	RxPiece      int   // bytes handed to Receive at once; default what one read returned
+	WriteLimit   int   // bytes of one WebSocket message or fragment to be sent; 16 MiB
+	OutboxBytes  int   // bytes waiting in an Outbox; 1 MiB
+	OutboxCount  int   // messages waiting in an Outbox; 1024
+	Pipeline     int   // pipelined requests served in a row before others get a turn; 64
+
+	// Per service thread.
+
+	MaxConns    int           // connections of peers, without our own descriptors; default (open-file limit - 64) / threads
+	HeaderPool  int           // header tables, so requests being read or answered at the same time; 1024
+	AcceptPause time.Duration // after EMFILE or ENFILE, before accepting is tried again; 100 ms
+	AcceptBatch int           // connections accepted in one turn of a listener; 64
+	PostQueue   int           // functions waiting from Post; 65536
+	PostBatch   int           // functions run in one turn; 1024
+	Workers     int           // goroutines for blocking work (files), of the whole engine; 8
+	WorkQueue   int           // jobs waiting for a worker, of the whole engine; 4096
+}
+
+const unlimited = -1
+
+var defaultLimits = Limits{
+	HandshakeTimeout:  15 * time.Second,
+	HeaderIdleTimeout: 10 * time.Second,
+	KeepAliveTimeout:  5 * time.Second,
+	ContentTimeout:    15 * time.Second,
+	IdleTimeout:       unlimited,
+	PingInterval:      40 * time.Second,
+	PongTimeout:       50 * time.Second,
+	FlushTimeout:      5 * time.Second,
+	CloseTimeout:      5 * time.Second,
+	HangupTimeout:     3 * time.Second,
+	LingerTimeout:     2 * time.Second,
+	RequestLine:       8192,
+	HeaderBytes:       4096,
+	HeaderFields:      128,
+	MaxBody:           100 << 20,
+	MaxFrame:          256 << 20,
+	MaxMessage:        unlimited,
+	RxPiece:           unlimited,
+	WriteLimit:        16 << 20,
+	OutboxBytes:       1 << 20,
+	OutboxCount:       1024,
+	Pipeline:          64,
+	MaxConns:          0, // from the open-file limit
+	HeaderPool:        1024,
+	AcceptPause:       100 * time.Millisecond,
+	AcceptBatch:       64,
+	PostQueue:         65536,
+	PostBatch:         1024,
+	Workers:           8,
+	WorkQueue:         4096,
+}
+
+// assembleDefault is MaxMessage for OnMessage, which has to keep the message.
+const assembleDefault = 1 << 20
+
+// or returns l with its zero fields taken from d.
+func (l Limits) or(d Limits) Limits {
+	pick(&l.HandshakeTimeout, d.HandshakeTimeout)
+	pick(&l.HeaderIdleTimeout, d.HeaderIdleTimeout)
+	pick(&l.KeepAliveTimeout, d.KeepAliveTimeout)
+	pick(&l.ContentTimeout, d.ContentTimeout)
+	pick(&l.IdleTimeout, d.IdleTimeout)
+	pick(&l.PingInterval, d.PingInterval)
+	pick(&l.PongTimeout, d.PongTimeout)
+	pick(&l.FlushTimeout, d.FlushTimeout)
+	pick(&l.CloseTimeout, d.CloseTimeout)
+	pick(&l.HangupTimeout, d.HangupTimeout)
+	pick(&l.LingerTimeout, d.LingerTimeout)
+	pick(&l.RequestLine, d.RequestLine)
+	pick(&l.HeaderBytes, d.HeaderBytes)
+	pick(&l.HeaderFields, d.HeaderFields)
+	pick(&l.MaxBody, d.MaxBody)
+	pick(&l.MaxFrame, d.MaxFrame)
+	pick(&l.MaxMessage, d.MaxMessage)
+	pick(&l.RxPiece, d.RxPiece)
+	pick(&l.WriteLimit, d.WriteLimit)
+	pick(&l.OutboxBytes, d.OutboxBytes)
+	pick(&l.OutboxCount, d.OutboxCount)
+	pick(&l.Pipeline, d.Pipeline)
+	pick(&l.MaxConns, d.MaxConns)
+	pick(&l.HeaderPool, d.HeaderPool)
+	pick(&l.AcceptPause, d.AcceptPause)
+	pick(&l.AcceptBatch, d.AcceptBatch)
+	pick(&l.PostQueue, d.PostQueue)
+	pick(&l.PostBatch, d.PostBatch)
+	pick(&l.Workers, d.Workers)
+	pick(&l.WorkQueue, d.WorkQueue)
+	return l
+}
+
+func pick[T comparable](field *T, def T) {
+	var zero T
+	if *field == zero {
+		*field = def
+	}
+}
+
+// over reports whether n exceeds a limit; a negative limit is none.
+func over[T int | int64](n, limit T) bool { return limit >= 0 && n > limit }

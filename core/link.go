@@ -1,0 +1,235 @@
+package core
+
+import (
+	"time"
+
+	"anyloop/core/loop"
+	"anyloop/core/timer"
+)
+
+// link is one network connection or descriptor: what is below the protocol. It
+// owns the wire, what the wire refused, what was received too early, the
+// interest mask and the one time limit that is running.
+type link struct {
+	th    *Thread
+	own   *Conn // the conn it was made with; the only one, except on multiplexed links
+	role  role
+	wire  wire // nil: a descriptor of the operating system
+	store *linkStore
+	limit timer.Node[*link]
+	fd    int32
+	mask  loop.Events // what the loop was told
+	flags linkFlags
+	phase uint8 // the role's own: which limit is running
+}
+
+// linkStore is what a link keeps only in need: an idle one has none.
+type linkStore struct {
+	rest []byte // refused by the wire, already in wire format; ours
+	tail []byte // received, not consumed; ours
+	err  error  // why the link is doomed
+}
+
+type linkFlags uint32
+
+const (
+	lfWatched linkFlags = 1 << iota // the loop watches fd
+	lfDoomed                        // ends when its service ends
+	lfDead                          // ended
+	lfEOF                           // the peer's end of stream was read
+	lfNoRead                        // the role wants no input, for good or for now
+	lfTxDead                        // the wire takes no more; what is written is dropped
+	lfHangup                        // hung up and confirmed; not watched, read what is left
+	lfAgain                         // input was left that needs no more bytes to be consumed
+	lfFinish                        // end when the rest is sent
+	lfLinger                        // read and drop until the peer stops
+	lfCounted                       // counts as a connection of the thread
+	lfReady                         // its role reads the descriptor itself
+	lfKeepFD                        // somebody else closes the descriptor
+	lfWantOut                       // a role that writes itself waits for the descriptor
+	lfParked                        // was watched by the loop that was left
+)
+
+// linkConn is a link and its conn in one allocation.
+type linkConn struct {
+	link link
+	conn Conn
+}
+
+func (th *Thread) newLink(fd int, r role) *link {
+	lc := &linkConn{}
+	l, c := &lc.link, &lc.conn
+	l.th, l.own, l.role, l.fd = th, c, r, int32(fd)
+	l.limit.Owner = l
+	if th.kernel != nil {
+		l.wire = kernelWire{th.kernel}
+	}
+	c.link = l
+	c.id = th.nextID()
+	th.nlinks++
+	return l
+}
+
+func (l *link) is(f linkFlags) bool { return l.flags&f != 0 }
+
+// keep returns the store, making it.
+func (l *link) keep() *linkStore {
+	if l.store == nil {
+		l.store = &linkStore{}
+	}
+	return l.store
+}
+
+// shrink drops the store when nothing is in it.
+func (l *link) shrink() {
+	if s := l.store; s != nil && s.rest == nil && s.tail == nil && s.err == nil {
+		l.store = nil
+	}
+}
+
+// cause returns why the link ends, nil for a normal end.
+func (l *link) cause() error {
+	if l.store == nil {
+		return nil
+	}
+	return l.store.err
+}
+
+// choked reports whether the wire has refused bytes that still wait.
+func (l *link) choked() bool { return l.store != nil && len(l.store.rest) > 0 }
+
+func (l *link) tail() []byte {
+	if l.store == nil {
+		return nil
+	}
+	return l.store.tail
+}
+
+// pending returns the number of bytes that the wire has not taken yet.
+func (l *link) pending() int {
+	n := 0
+	if l.store != nil {
+		n = len(l.store.rest)
+	}
+	if l.th.cur == l {
+		n += len(l.th.cork)
+	}
+	return n
+}
+
+// watch registers the link with the loop.
+func (l *link) watch(events loop.Events) error {
+	if err := l.th.addPollFD(l, events); err != nil {
+		return &TransportError{Op: "add", Err: err}
+	}
+	return nil
+}
+
+// unwatch takes the link out of the loop and the descriptor table.
+func (l *link) unwatch() {
+	if !l.is(lfWatched) {
+		return
+	}
+	l.th.delPollFD(l)
+	if !l.is(lfDead) {
+		l.th.drift(l)
+	}
+}
+
+// wants returns the interest that the link's state calls for.
+func (l *link) wants() loop.Events {
+	var ev loop.Events
+	if l.mayRead() {
+		ev |= loop.In
+	}
+	if l.choked() || l.is(lfWantOut) {
+		ev |= loop.Out
+	}
+	return ev
+}
+
+// mayRead reports whether bytes from the wire are welcome now.
+func (l *link) mayRead() bool {
+	if l.flags&(lfEOF|lfNoRead|lfDead|lfDoomed) != 0 {
+		return false
+	}
+	if l.is(lfLinger) {
+		return true
+	}
+	return l.own.pause == 0 && !l.is(lfAgain)
+}
+
+// settle tells the loop the interest, if it changed.
+func (l *link) settle() {
+	if !l.is(lfWatched) {
+		return
+	}
+	if ev := l.wants(); ev != l.mask {
+		l.th.changePollFD(l, ev)
+	}
+}
+
+// arm starts the link's time limit, d from now, replacing the running one; phase
+// tells the role which one it was. A negative d is no limit.
+func (l *link) arm(phase uint8, d time.Duration) {
+	if l.phase >= phaseFlush && phase < phaseFlush {
+		return // on its way out: the role's limits are over
+	}
+	l.phase = phase
+	if d < 0 {
+		l.th.limits.Stop(&l.limit)
+		return
+	}
+	l.th.limits.Set(&l.limit, l.th.now(), int64(d))
+	l.th.deadlineMoved()
+}
+
+// armAt starts the link's time limit for a moment on the thread's clock.
+func (l *link) armAt(phase uint8, when int64) {
+	if l.phase >= phaseFlush && phase < phaseFlush {
+		return
+	}
+	l.phase = phase
+	l.th.limits.SetAt(&l.limit, when)
+	l.th.deadlineMoved()
+}
+
+func (l *link) disarm() {
+	if l.phase < phaseFlush {
+		l.phase = 0
+		l.th.limits.Stop(&l.limit)
+	}
+}
+
+// Phases of the link's own limits; smaller numbers are the role's.
+const (
+	phaseFlush  uint8 = 0xf0 + iota // sending what is left before the end
+	phaseHangup                     // reading what a gone peer has left
+	phaseLinger                     // dropping what a refused peer still sends
+)
+
+// expired: the link's limit has come.
+func (l *link) expired() {
+	lim := l.own.limits()
+	switch l.phase {
+	case phaseFlush:
+		l.doom(&LimitError{"FlushTimeout", lim.FlushTimeout})
+	case phaseHangup, phaseLinger:
+		l.doom(l.cause())
+	default:
+		l.role.expire(l)
+	}
+}
+
+// doom ends the link when its service ends. The first cause wins. Out of
+// service it is queued.
+func (l *link) doom(err error) {
+	if l.flags&(lfDoomed|lfDead) != 0 {
+		return
+	}
+	l.flags |= lfDoomed
+	l.keep().err = err
+	if l.th.cur != l {
+		l.th.queue(l.own)
+	}
+}

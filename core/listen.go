@@ -1,0 +1,219 @@
+package core
+
+import (
+	"syscall"
+
+	"anyloop/core/loop"
+	"anyloop/core/sys"
+)
+
+// listenRole accepts. Its interest is In while there is room, none at the
+// descriptor limit and for AcceptPause after EMFILE: the backlog holds clients
+// meanwhile, and nothing spins.
+type listenRole struct {
+	baseRole
+	site *site
+	full bool // no thread has room
+}
+
+const phaseAcceptPause uint8 = 1
+
+func (*listenRole) name() string { return "listen" }
+
+func (r *listenRole) ready(l *link) {
+	th := l.th
+	for range th.eng.limits.AcceptBatch {
+		to := th.eng.leastLoaded()
+		if to == nil {
+			r.pause(l)
+			return
+		}
+		fd, peer, err := th.accept(l)
+		switch {
+		case err == nil:
+			th.welcome(to, r.site, fd, peer)
+		case again(err):
+			return
+		case err == syscall.ECONNABORTED || err == syscall.EPROTO || err == syscall.EPERM:
+			// That client is gone or forbidden; the next one may not be.
+		default:
+			if !noFiles(err) {
+				th.eng.log.Warn("accept", "addr", r.site.bound, "err", err)
+			}
+			th.stats.AcceptPauses++
+			l.flags |= lfNoRead
+			l.arm(phaseAcceptPause, th.eng.limits.AcceptPause)
+			return
+		}
+	}
+}
+
+// pause stops accepting until a conn ends. The check after the store closes the
+// gap in which the last conn of another thread ended.
+func (r *listenRole) pause(l *link) {
+	r.full = true
+	l.flags |= lfNoRead
+	l.th.eng.full.Store(true)
+	l.th.stats.AcceptPauses++
+	if l.th.eng.leastLoaded() != nil {
+		l.th.eng.room()
+	}
+}
+
+func (r *listenRole) expire(l *link) {
+	l.phase = 0
+	if !r.full {
+		l.flags &^= lfNoRead
+	}
+}
+
+func (r *listenRole) stop(l *link)          { l.doom(ErrStopped) }
+func (r *listenRole) gone(l *link, _ error) { l.own.state = stDead; r.site.unlisten(l) }
+
+// accept takes one connection off the listener's queue.
+func (th *Thread) accept(l *link) (fd int, peer string, err error) {
+	if th.kernel != nil {
+		fd, peer, err = th.kernel.Accept(int(l.fd))
+		return fd, peer, err
+	}
+	nfd, addr, e := th.io.Accept(int(l.fd))
+	if e != 0 {
+		return -1, "", e
+	}
+	return nfd, addr.String(), nil
+}
+
+// welcome filters an accepted descriptor and takes it to its thread.
+func (th *Thread) welcome(to *Thread, s *site, fd int, peer string) {
+	e := th.eng
+	th.stats.Accepted++
+	if !th.allowed(s, peer) {
+		th.stats.Refused++
+		th.closeRaw(fd)
+		return
+	}
+	if th.kernel == nil && s.tcp {
+		sys.SetNoDelay(fd, true)
+		if ka := e.cfg.KeepAlive; ka.Idle > 0 {
+			if err := sys.SetKeepAlive(fd, ka.Idle, ka.Interval, ka.Probes); err != nil {
+				e.log.Warn("keepalive", "err", err)
+			}
+		}
+	}
+	to.load.Add(1)
+	if to == th {
+		th.adopt(s, fd, peer)
+		return
+	}
+	if err := to.Post(func() { to.adopt(s, fd, peer) }); err != nil {
+		to.load.Add(-1)
+		th.stats.Refused++
+		th.closeRaw(fd)
+	}
+}
+
+// allowed asks FilterConn. A panic in it refuses the connection.
+func (th *Thread) allowed(s *site, peer string) (ok bool) {
+	f := th.eng.cfg.FilterConn
+	if f == nil {
+		return true
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			th.stats.Panics++
+			th.eng.log.Error("panic in FilterConn; the connection is refused", "peer", peer, "panic", v)
+			ok = false
+		}
+	}()
+	return f(s.first(), peer)
+}
+
+// adopt makes the link of an accepted connection, on its own thread.
+func (th *Thread) adopt(s *site, fd int, peer string) {
+	vh := s.first()
+	if vh == nil || th.end.phase != endNot {
+		th.load.Add(-1)
+		th.closeRaw(fd)
+		return
+	}
+	r := newH1(s)
+	l := th.newLink(fd, r)
+	l.flags |= lfCounted
+	l.own.peer = peer
+	l.own.setVHost(vh)
+	th.conns++
+	if err := l.watch(loop.In); err != nil {
+		th.eng.log.Warn("the loop refused a connection", "peer", peer, "err", err)
+		l.doom(err)
+		cur := th.cur
+		th.bury(l)
+		th.cur = cur
+		return
+	}
+	r.accepted(l)
+	if debugging {
+		vh.log.Debug("accepted", "conn", l.own.String(), "peer", peer)
+	}
+}
+
+func (th *Thread) closeRaw(fd int) {
+	if th.kernel != nil {
+		th.kernel.Close(fd)
+		return
+	}
+	th.io.Close(fd)
+}
+
+// release gives a conn's place back and lets paused listeners go on.
+func (th *Thread) release() {
+	th.conns--
+	th.load.Add(-1)
+	if th.eng.full.Load() {
+		th.eng.room()
+	}
+}
+
+// leastLoaded returns the thread with the fewest conns that has room, the lowest
+// index of equals, nil if all are full.
+func (e *Engine) leastLoaded() *Thread {
+	var best *Thread
+	for _, th := range e.threads {
+		n := th.load.Load()
+		if over(int(n)+1, e.limits.MaxConns) {
+			continue
+		}
+		if best == nil || n < best.load.Load() {
+			best = th
+		}
+	}
+	return best
+}
+
+// room wakes listeners that wait for it. Any thread.
+func (e *Engine) room() {
+	if !e.full.CompareAndSwap(true, false) {
+		return
+	}
+	for _, th := range e.threads {
+		th.listenAgain.Store(true)
+		th.bell.ring()
+	}
+}
+
+// resumeListeners is run by the wake role.
+func (th *Thread) resumeListeners() {
+	if !th.listenAgain.Swap(false) {
+		return
+	}
+	for _, l := range th.links() {
+		if r, ok := l.role.(*listenRole); ok && r.full {
+			r.full = false
+			if l.phase != phaseAcceptPause {
+				l.flags &^= lfNoRead
+			}
+			if th.cur != l {
+				l.settle()
+			}
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package core
+
+import (
+	"anyloop/core/loop"
+)
+
+const (
+	// corkSize is the thread's send buffer: the answers of one service of
+	// one link leave in one write.
+	corkSize = 64 << 10
+	// writevFrom is the payload size from which copying into the cork costs
+	// more than a second vector.
+	writevFrom = 16 << 10
+)
+
+// outbuf returns where n more bytes of the link's output go: the cork, or,
+// behind what the wire has refused, the link's own rest. The caller appends
+// them at once. Only the link in service has output.
+func (l *link) outbuf(n int) *[]byte {
+	if l.choked() {
+		return &l.store.rest
+	}
+	th := l.th
+	if len(th.cork)+n > corkSize && len(th.cork) > 0 {
+		l.flush()
+		if l.choked() {
+			return &l.store.rest
+		}
+	}
+	return &th.cork
+}
+
+// send writes a payload behind what is corked: by copy if it is small, by
+// reference, with no copy of what the wire takes, if it is large.
+func (l *link) send(payload []byte) {
+	if len(payload) < writevFrom || l.choked() {
+		b := l.outbuf(len(payload))
+		*b = append(*b, payload...)
+		return
+	}
+	l.writeOut(l.th.cork, payload)
+	l.th.cork = l.th.cork[:0]
+}
+
+// flush hands the cork to the wire.
+func (l *link) flush() {
+	th := l.th
+	if len(th.cork) == 0 {
+		return
+	}
+	l.writeOut(th.cork, nil)
+	th.cork = th.cork[:0]
+	if cap(th.cork) > 2*corkSize {
+		th.cork = make([]byte, 0, corkSize) // one large message must not stay for ever
+	}
+}
+
+// writeOut gives head and tail to the wire and keeps what it refuses.
+func (l *link) writeOut(head, tail []byte) {
+	total := len(head) + len(tail)
+	if l.is(lfTxDead) {
+		return
+	}
+	n := 0
+	var err error
+	if !l.choked() {
+		n, err = l.wireWrite(head, tail)
+	}
+	l.th.stats.BytesOut += uint64(n)
+	if n == total {
+		return
+	}
+	if err != nil && !again(err) {
+		l.writeFailed(err)
+		return
+	}
+	s := l.keep()
+	if n < len(head) {
+		s.rest = append(s.rest, head[n:]...)
+		n = len(head)
+	}
+	s.rest = append(s.rest, tail[n-len(head):]...)
+	l.th.stats.Chokes++
+	l.role.progressed(l)
+}
+
+// drain offers the rest to the wire again.
+func (l *link) drain() {
+	if !l.choked() {
+		return
+	}
+	s := l.store
+	n, err := l.wireWrite(s.rest, nil)
+	l.th.stats.BytesOut += uint64(n)
+	if err != nil && !again(err) {
+		l.writeFailed(err)
+		return
+	}
+	if n > 0 {
+		l.role.progressed(l)
+	}
+	if n < len(s.rest) {
+		s.rest = s.rest[n:]
+		return
+	}
+	s.rest = nil
+	l.shrink()
+	l.role.drained(l)
+	if l.is(lfFinish) {
+		l.finishNow()
+	}
+}
+
+// writeFailed: the wire takes no more. What the peer sent before may still be
+// read, so the link ends when that is done.
+func (l *link) writeFailed(err error) {
+	l.flags |= lfTxDead
+	if l.store != nil {
+		l.store.rest = nil
+	}
+	cause := &TransportError{Op: "write", Err: err}
+	if l.is(lfEOF | lfNoRead | lfLinger | lfFinish) {
+		l.doom(cause)
+		return
+	}
+	l.hangup(cause)
+}
+
+// hangup gives what the peer left behind HangupTimeout to be read.
+func (l *link) hangup(cause error) {
+	if l.is(lfHangup) {
+		return
+	}
+	l.flags |= lfHangup
+	if s := l.keep(); s.err == nil {
+		s.err = cause
+	}
+	l.arm(phaseHangup, l.own.limits().HangupTimeout)
+}
+
+// finish ends the link in good order once everything is sent, bounded by
+// FlushTimeout.
+func (l *link) finish(cause error, linger bool) {
+	if l.flags&(lfFinish|lfDoomed|lfDead) != 0 {
+		return
+	}
+	l.flags |= lfFinish
+	if s := l.keep(); s.err == nil {
+		s.err = cause
+	}
+	if linger && !l.is(lfEOF) {
+		l.flags |= lfLinger
+	}
+	l.flush()
+	if l.choked() {
+		if !l.is(lfLinger) {
+			l.flags |= lfNoRead
+		}
+		l.arm(phaseFlush, l.own.limits().FlushTimeout)
+		return
+	}
+	l.finishNow()
+}
+
+// finishNow is the end of finish: all is sent.
+func (l *link) finishNow() {
+	err := l.cause()
+	if l.is(lfTxDead) || l.wireCloseWrite() != nil || !l.is(lfLinger) || l.is(lfEOF) {
+		l.doom(err)
+		return
+	}
+	// The peer may still be sending. Closing with bytes unread resets the
+	// connection, and the reset may overtake our answer: read and drop until
+	// it stops.
+	l.arm(phaseLinger, l.own.limits().LingerTimeout)
+}
+
+// poll events that mean "look, the connection may be over".
+const hupErr = loop.Hup | loop.Err | loop.Nval

@@ -1,0 +1,676 @@
+package core
+
+import (
+	"errors"
+
+	"anyloop/core/h1"
+	"anyloop/core/header"
+)
+
+// h1Role is a link that speaks HTTP/1.1 as a server.
+type h1Role struct {
+	baseRole
+	site    *site
+	parser  h1.Parser
+	body    h1.BodyReader
+	req     *Request // the transaction, nil between two
+	h       HTTPHandler
+	mount   *mounted // what h was made for
+	bind    *binding
+	since   int64 // begin of the header, ns
+	served  int   // requests in this pass
+	phase   h1Phase
+	bodyOn  bool // the request's body is not complete
+	drop    bool // its rest is dropped
+	keep    bool // the connection may serve another request
+	inInput bool
+	bodyErr bool
+}
+
+// h1Phase is where the connection is:
+//
+//	idle --first byte--> head --header complete--> busy --response and body complete--> idle
+//	                                                    \--upgrade--> (ws role)
+//	any  --refused, or no keep-alive--> over
+type h1Phase uint8
+
+const (
+	h1Idle h1Phase = iota
+	h1Head
+	h1Busy
+	h1Over
+)
+
+// Phases of the link's limit.
+const (
+	phaseHandshake  uint8 = 0x20 + iota // from accept to the first byte
+	phaseHeader                         // a header that is incomplete
+	phaseHeaderIdle                     // the same, without a byte
+	phaseKeepAlive
+	phaseContent
+)
+
+func newH1(s *site) *h1Role { return &h1Role{site: s, keep: true} }
+
+func (*h1Role) name() string { return "h1" }
+
+func (r *h1Role) handler(*Conn) any { return r.h }
+
+// accepted starts the first limit.
+func (r *h1Role) accepted(l *link) {
+	r.since = l.th.now()
+	l.arm(phaseHandshake, l.own.limits().HandshakeTimeout)
+}
+
+func (r *h1Role) input(l *link, p []byte) int {
+	r.inInput = true
+	defer func() { r.inInput = false }()
+	c := l.own
+	used := 0
+	for l.flags&(lfDoomed|lfDead) == 0 {
+		if l.role != role(r) {
+			return used + l.role.input(l, p[used:])
+		}
+		if l.is(lfFinish) || r.phase == h1Over {
+			return len(p)
+		}
+		if c.pause != 0 {
+			l.flags |= lfAgain
+			return used
+		}
+		if r.phase == h1Busy && !r.bodyOn {
+			l.flags |= lfNoRead // the next request waits in the kernel, or in the tail
+			return used
+		}
+		if used == len(p) {
+			return used
+		}
+		n, more := r.step(l, p[used:])
+		used += n
+		if !more {
+			return used
+		}
+	}
+	return len(p)
+}
+
+// step consumes one thing: header bytes or body bytes.
+func (r *h1Role) step(l *link, p []byte) (n int, more bool) {
+	if r.phase == h1Busy {
+		return r.bodyBytes(l, p)
+	}
+	if r.phase == h1Idle && !r.begin(l) {
+		return 0, false
+	}
+	req := r.req
+	done, n, err := r.parser.Next(p, &req.head, req.table, &l.own.vh.h1Limits)
+	switch {
+	case err != nil:
+		r.refuse(l, err)
+		return len(p), false
+	case !done:
+		r.headProgress(l)
+		return n, false
+	}
+	l.th.stats.Requests++
+	r.dispatch(l)
+	return n, true
+}
+
+// begin takes a header table for the next request, or waits for one.
+func (r *h1Role) begin(l *link) bool {
+	c := l.own
+	if l.choked() {
+		l.flags |= lfNoRead // the last response is not out yet
+		return false
+	}
+	if lim := c.limits(); r.served >= lim.Pipeline && lim.Pipeline > 0 {
+		r.served = 0
+		l.flags |= lfAgain
+		l.th.queue(c)
+		return false
+	}
+	t := l.th.headers.get(c, c.limits())
+	if t == nil {
+		l.flags |= lfAgain
+		return false
+	}
+	r.served++
+	r.phase = h1Head
+	r.parser = h1.Parser{}
+	r.req = &Request{c: c, table: t}
+	r.req.w.r = r.req
+	if l.phase != phaseHandshake {
+		r.since = l.th.now()
+	}
+	return true
+}
+
+// headProgress bounds an incomplete header in total and between bytes.
+func (r *h1Role) headProgress(l *link) {
+	lim := l.own.limits()
+	now := l.th.now()
+	end, idle := int64(never), int64(never)
+	if lim.HandshakeTimeout > 0 {
+		end = r.since + int64(lim.HandshakeTimeout)
+	}
+	if lim.HeaderIdleTimeout > 0 {
+		idle = now + int64(lim.HeaderIdleTimeout)
+	}
+	switch {
+	case idle == never && end == never:
+		l.disarm()
+	case idle < end:
+		l.arm(phaseHeaderIdle, lim.HeaderIdleTimeout)
+	default:
+		l.armAt(phaseHeader, end)
+	}
+}
+
+// dispatch finds who answers a complete header.
+func (r *h1Role) dispatch(l *link) {
+	c, req := l.own, r.req
+	r.phase = h1Busy
+	r.keep = req.head.KeepAlive && !l.th.stoppingNow()
+	r.body.Init(req.head.ContentLength, req.head.Chunked, c.limits().MaxBody)
+	r.bodyOn = req.head.Chunked || req.head.ContentLength > 0
+	r.drop = false
+	if vh := r.site.match(string(req.head.Host())); vh != nil {
+		c.setVHost(vh)
+	}
+	r.rearm(l)
+	path := string(req.head.Path())
+	if req.head.UpgradeWS {
+		r.upgrade(l)
+		return
+	}
+	m := c.vh.mountFor(path)
+	if !r.route(l, m) {
+		r.respondError(l, 404, "")
+		return
+	}
+	if m != nil {
+		req.mount = m.Path
+	}
+	c.flags |= cfInside
+	c.calling("Request")
+	err := r.h.Request(c, req)
+	c.called()
+	c.flags &^= cfInside
+	r.afterHandler(l, err)
+	if l.flags&(lfDoomed|lfFinish) != 0 || r.req != req {
+		return
+	}
+	if req.head.Expect100 && r.bodyOn && !req.w.headed {
+		// RFC 9110 10.1.1: the handler wants the body.
+		b := l.outbuf(32)
+		*b = append(*b, "HTTP/1.1 100 Continue\r\n\r\n"...)
+	}
+	if !r.bodyOn && req.head.ContentLength == 0 {
+		r.bodyDone(l)
+	}
+}
+
+// route sees that r.h is the handler for mount m: the old one if successive
+// requests hit the same mount, else a new one.
+func (r *h1Role) route(l *link, m *mounted) bool {
+	c := l.own
+	var b *binding
+	switch {
+	case m != nil && m.HTTP != nil:
+	case m != nil:
+		b = m.bind
+	case len(c.vh.bindings) > 0 && c.vh.bindings[0].proto.HTTP != nil:
+		b = c.vh.bindings[0]
+	default:
+		r.unroute(l)
+		return false
+	}
+	if b != nil && !b.inited {
+		r.unroute(l)
+		return false
+	}
+	if r.h != nil && r.mount == m && r.bind == b && (b == nil || c.bound == b) {
+		return true
+	}
+	r.unroute(l)
+	r.mount, r.bind = m, b
+	if b != nil {
+		c.bind(b)
+	}
+	c.calling("HTTP")
+	if b != nil {
+		r.h = b.proto.HTTP(c)
+	} else {
+		r.h = m.HTTP(c)
+	}
+	c.called()
+	if r.h == nil {
+		return false
+	}
+	c.flags |= cfOpened
+	return true
+}
+
+// unroute lets the handler go.
+func (r *h1Role) unroute(l *link) {
+	if r.h == nil {
+		return
+	}
+	c := l.own
+	c.flags &^= cfAsked | cfUnchoke | cfOpened
+	c.closed()
+	r.h, r.mount, r.bind = nil, nil, nil
+	c.unbind()
+	if c.timers != nil {
+		l.th.timers.Stop(&c.timers.node)
+	}
+}
+
+// afterHandler looks at what a callback returned and lets the handler write.
+func (r *h1Role) afterHandler(l *link, err error) {
+	c := l.own
+	if c.after(err) {
+		c.offer()
+	}
+}
+
+func (r *h1Role) bodyBytes(l *link, p []byte) (n int, more bool) {
+	data, n, done, err := r.body.Next(p)
+	if err != nil {
+		r.bodyErr = true
+		r.refuse(l, err)
+		return len(p), false
+	}
+	r.rearm(l)
+	if len(data) > 0 && !r.drop {
+		r.deliver(l, data)
+	}
+	if l.flags&(lfDoomed|lfFinish) != 0 {
+		return n, false
+	}
+	if done {
+		r.bodyOn = false
+		r.bodyDone(l)
+		return n, true
+	}
+	return n, n > 0
+}
+
+func (r *h1Role) deliver(l *link, data []byte) {
+	h, ok := r.h.(BodyHandler)
+	if !ok {
+		return
+	}
+	c := l.own
+	c.flags |= cfInside
+	c.calling("Body")
+	err := h.Body(c, data)
+	c.called()
+	c.flags &^= cfInside
+	if debugging {
+		spoil(data)
+	}
+	r.afterHandler(l, err)
+}
+
+func (r *h1Role) bodyDone(l *link) {
+	h, ok := r.h.(BodyHandler)
+	if ok && !r.drop {
+		c := l.own
+		c.flags |= cfInside
+		c.calling("BodyDone")
+		err := h.BodyDone(c)
+		c.called()
+		c.flags &^= cfInside
+		r.afterHandler(l, err)
+	}
+	r.maybeNext(l)
+}
+
+func (r *h1Role) writable(c *Conn) {
+	req := r.req
+	if req == nil || r.h == nil {
+		return
+	}
+	w := &req.w
+	if w.ended {
+		return
+	}
+	w.live, w.used = true, false
+	c.calling("Writable")
+	err := r.h.Writable(c, w)
+	c.called()
+	w.live = false
+	if !c.after(err) {
+		return
+	}
+	if w.used {
+		r.rearm(c.link)
+	}
+	if w.ended {
+		r.maybeNext(c.link)
+	}
+}
+
+// maybeNext ends the transaction when both directions are complete.
+func (r *h1Role) maybeNext(l *link) {
+	req := r.req
+	if req == nil || !req.w.ended || l.flags&(lfDoomed|lfFinish) != 0 {
+		return
+	}
+	if r.bodyOn {
+		// The handler answered without waiting for the body: what is left
+		// of it is dropped before the next request.
+		r.drop = true
+		if !r.keep || req.head.Expect100 {
+			r.endTransaction(l)
+		}
+		return
+	}
+	r.endTransaction(l)
+}
+
+func (r *h1Role) endTransaction(l *link) {
+	c := l.own
+	unread := r.bodyOn || len(l.tail()) > 0
+	toClose := r.req.w.toClose || r.bodyOn
+	r.freeRequest(l)
+	l.own.flags &^= cfAsked | cfUnchoke
+	if !r.keep || toClose || l.is(lfEOF) || l.th.stoppingNow() || c.vh.removed.Load() {
+		r.phase = h1Over
+		l.finish(nil, unread)
+		return
+	}
+	r.phase = h1Idle
+	l.flags &^= lfNoRead
+	l.arm(phaseKeepAlive, c.limits().KeepAliveTimeout)
+	if !r.inInput && len(l.tail()) > 0 {
+		l.th.queue(c)
+	}
+}
+
+// freeRequest gives the header table back; the request is over.
+func (r *h1Role) freeRequest(l *link) {
+	if r.req == nil {
+		return
+	}
+	t := r.req.table
+	r.req.table = nil
+	r.req.head = h1.Request{}
+	r.req = nil
+	l.th.headers.put(t)
+}
+
+// refuse answers what is not a valid request and closes.
+func (r *h1Role) refuse(l *link, err error) {
+	status, text := 400, ""
+	var he *h1.Error
+	if errors.As(err, &he) {
+		status, text = he.Status, he.Text
+	}
+	c := l.own
+	c.vh.log.Info("bad request", "conn", c.String(), "peer", c.peer, "status", status, "err", err)
+	if c.cause == nil {
+		c.cause = err
+	}
+	r.keep = false
+	if r.req == nil || r.req.w.headed {
+		l.finish(err, true)
+		return
+	}
+	r.respondError(l, status, text)
+}
+
+// respondError answers with a page of ours; the handler is not asked.
+func (r *h1Role) respondError(l *link, status int, text string) {
+	w := &r.req.w
+	r.drop = true
+	if r.phase != h1Busy {
+		r.bodyOn = false
+	}
+	w.live, w.used, w.headed = true, false, false
+	w.Error(status, text)
+	w.live = false
+	if !r.keep {
+		r.failClose(l)
+		return
+	}
+	r.maybeNext(l)
+}
+
+// failClose ends the connection behind an error page: the peer may be sending
+// still, so linger.
+func (r *h1Role) failClose(l *link) {
+	r.phase = h1Over
+	cause := l.own.cause
+	r.freeRequest(l)
+	l.finish(cause, true)
+}
+
+// closeConn: a handler returned an error, or Close was called.
+func (r *h1Role) closeConn(c *Conn, cause error) {
+	l := c.link
+	r.keep = false
+	if errors.Is(cause, ErrDrop) || l.is(lfTxDead) || r.req == nil {
+		if r.req == nil && !errors.Is(cause, ErrDrop) {
+			r.phase = h1Over
+			l.finish(cause, false)
+			return
+		}
+		l.doom(cause)
+		return
+	}
+	if !r.req.w.headed && r.phase == h1Busy {
+		status := 500
+		var he *HTTPError
+		if errors.As(cause, &he) {
+			status = he.Status
+		} else {
+			c.vh.log.Error("handler failed", "conn", c.String(), "protocol", c.Protocol(), "err", cause)
+		}
+		r.respondError(l, status, "")
+		return
+	}
+	// Half a response can only be cut off, so that the peer sees it is half.
+	r.phase = h1Over
+	r.freeRequest(l)
+	l.finish(cause, false)
+}
+
+// HTTPError is an error that names the status to answer with: in a filter, or
+// returned by an HTTP handler before the head is written.
+type HTTPError struct {
+	Status int
+	Text   string
+}
+
+func (e *HTTPError) Error() string {
+	if e.Text != "" {
+		return "core: status " + h1.StatusText(e.Status) + ": " + e.Text
+	}
+	return "core: status " + h1.StatusText(e.Status)
+}
+
+func (r *h1Role) drained(l *link) {
+	l.own.flags |= cfUnchoke
+	if r.phase == h1Idle {
+		l.flags &^= lfNoRead
+		if len(l.tail()) > 0 {
+			l.th.queue(l.own)
+		}
+	}
+}
+
+func (r *h1Role) progressed(l *link) {
+	if r.phase == h1Busy {
+		r.rearm(l)
+	}
+}
+
+// eof: the peer sends no more. It may still want its answer (a half-close).
+func (r *h1Role) eof(l *link) {
+	switch {
+	case r.phase == h1Busy && !r.bodyOn:
+		r.keep = false
+	case r.phase == h1Idle && len(l.tail()) == 0:
+		l.finish(nil, false)
+	default:
+		l.doom(errPeerGone)
+	}
+}
+
+func (r *h1Role) pausing(c *Conn, paused bool) {
+	l := c.link
+	if paused {
+		l.disarm()
+		return
+	}
+	switch r.phase {
+	case h1Idle, h1Head:
+		r.since = l.th.now()
+		r.headProgress(l)
+	case h1Busy:
+		r.rearm(l)
+	}
+}
+
+// rearm restarts the limit on body and response.
+func (r *h1Role) rearm(l *link) {
+	if r.phase != h1Busy || r.req == nil || l.own.pause != 0 {
+		return
+	}
+	if r.req.w.held && !r.bodyOn && !l.choked() {
+		l.disarm()
+		return
+	}
+	l.arm(phaseContent, l.own.limits().ContentTimeout)
+}
+
+func (r *h1Role) expire(l *link) {
+	c := l.own
+	lim := c.limits()
+	switch l.phase {
+	case phaseHandshake, phaseHeader:
+		r.late(l, &LimitError{"HandshakeTimeout", lim.HandshakeTimeout})
+	case phaseHeaderIdle:
+		r.late(l, &LimitError{"HeaderIdleTimeout", lim.HeaderIdleTimeout})
+	case phaseKeepAlive:
+		l.phase = 0
+		r.phase = h1Over
+		l.finish(nil, false)
+	case phaseContent:
+		if r.req != nil && !r.req.w.ended && !l.choked() && !r.bodyOn {
+			c.vh.log.Warn("a handler has not ended its response within ContentTimeout",
+				"conn", c.String(), "protocol", c.Protocol(), "path", r.req.Path())
+		}
+		err := &LimitError{"ContentTimeout", lim.ContentTimeout}
+		if c.cause == nil {
+			c.cause = err
+		}
+		if r.req != nil && !r.req.w.headed && r.bodyOn {
+			r.late(l, err)
+			return
+		}
+		l.doom(err)
+	}
+}
+
+// late answers 408 if a request has begun, and closes (RFC 9110 15.5.9).
+func (r *h1Role) late(l *link, err *LimitError) {
+	c := l.own
+	if c.cause == nil {
+		c.cause = err
+	}
+	l.phase = 0
+	if r.req == nil {
+		l.doom(err)
+		return
+	}
+	r.keep = false
+	r.respondError(l, 408, "")
+}
+
+func (r *h1Role) stop(l *link) {
+	r.keep = false
+	if r.phase == h1Idle && len(l.tail()) == 0 {
+		r.phase = h1Over
+		l.finish(errShutdown, false)
+	}
+}
+
+func (r *h1Role) gone(l *link, err error) {
+	r.freeRequest(l)
+	l.own.end(err)
+}
+
+// dateField and friends are written into every head.
+func (r *h1Role) writeHead(w *HTTPWriter, status int, h Header, length int64) {
+	req, l := w.r, w.r.c.link
+	vh := l.own.vh
+	if status == 200 && vh.cfg.ErrorDocument404 != "" && string(req.head.Path()) == vh.cfg.ErrorDocument404 {
+		status = 404
+	}
+	w.headed, w.status, w.left = true, status, length
+	w.noBody = !h1.BodyAllowed(req.head.Method, status)
+	if length < 0 && !w.noBody {
+		w.chunked = req.head.Minor >= 1
+		if w.toClose = !w.chunked; w.toClose {
+			r.keep = false
+		}
+	}
+	size := 256
+	for i := range h {
+		size += len(h[i].Name) + len(h[i].Value) + 4
+	}
+	b := l.outbuf(size)
+	out := h1.AppendStatus(*b, 1, status)
+	out = append(out, "date: "...)
+	out = append(out, l.th.date()...)
+	out = append(out, '\r', '\n')
+	out = appendFields(out, h, nil)
+	out = appendFields(out, vh.cfg.Header, h)
+	if r.mount != nil {
+		out = appendFields(out, r.mount.Header, h)
+	}
+	switch {
+	case w.chunked:
+		out = append(out, "transfer-encoding: chunked\r\n"...)
+	case length >= 0 && status != 204 && status >= 200:
+		out = append(out, "content-length: "...)
+		out = h1.AppendInt(out, length)
+		out = append(out, '\r', '\n')
+	}
+	switch {
+	case !r.keep:
+		out = append(out, "connection: close\r\n"...)
+	case req.head.Minor == 0:
+		out = append(out, "connection: keep-alive\r\n"...)
+	}
+	*b = append(out, '\r', '\n')
+}
+
+// appendFields writes those of h that over does not have.
+func appendFields(dst []byte, h, over Header) []byte {
+	for i := range h {
+		if len(over) > 0 && over.has(h[i].Name) {
+			continue
+		}
+		dst = append(dst, h[i].Name...)
+		dst = append(dst, ": "...)
+		dst = append(dst, h[i].Value...)
+		dst = append(dst, '\r', '\n')
+	}
+	return dst
+}
+
+// offered lists the subprotocols that the client offers, in order.
+func offered(t *header.Table) []string {
+	var all []string
+	for v := range t.Values("sec-websocket-protocol") {
+		for tok := range header.Tokens(v) {
+			all = append(all, string(tok))
+		}
+	}
+	return all
+}

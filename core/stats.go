@@ -1,0 +1,114 @@
+package core
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+)
+
+// Stats counts what a service thread, or the whole engine, has done.
+type Stats struct {
+	Conns        int    // connections of peers now
+	Accepted     uint64 // connections accepted
+	Refused      uint64 // of these, refused by FilterConn or for lack of room
+	BytesIn      uint64 // bytes read from wires
+	BytesOut     uint64 // bytes that wires took
+	Messages     uint64 // WebSocket messages received
+	Sent         uint64 // WebSocket messages sent
+	Requests     uint64 // HTTP requests
+	Reads        uint64 // read system calls
+	Writes       uint64 // write and writev system calls
+	Adds         uint64 // AddPollFD calls
+	Dels         uint64 // DelPollFD calls
+	Changes      uint64 // ChangeModePollFD calls
+	Chokes       uint64 // times a wire took less than everything
+	Wakes        uint64 // wake-ups handled
+	Posts        uint64 // posted functions run
+	AcceptPauses uint64 // times accepting stopped for lack of room or descriptors
+	HeaderWaits  uint64 // requests that waited for a header table
+	Panics       uint64 // panics in handlers
+	Misuses      uint64 // broken rules of the API
+	Headers      int    // header tables in use now
+	Kept         int    // links that keep bytes (received early or not yet sent) now
+}
+
+func (s *Stats) add(o *Stats) {
+	s.Conns += o.Conns
+	s.Accepted += o.Accepted
+	s.Refused += o.Refused
+	s.BytesIn += o.BytesIn
+	s.BytesOut += o.BytesOut
+	s.Messages += o.Messages
+	s.Sent += o.Sent
+	s.Requests += o.Requests
+	s.Reads += o.Reads
+	s.Writes += o.Writes
+	s.Adds += o.Adds
+	s.Dels += o.Dels
+	s.Changes += o.Changes
+	s.Chokes += o.Chokes
+	s.Wakes += o.Wakes
+	s.Posts += o.Posts
+	s.AcceptPauses += o.AcceptPauses
+	s.HeaderWaits += o.HeaderWaits
+	s.Panics += o.Panics
+	s.Misuses += o.Misuses
+	s.Headers += o.Headers
+}
+
+// published is what other goroutines may read of a thread: a copy made when
+// somebody has asked for one.
+type published struct {
+	mu   sync.Mutex
+	copy Stats
+}
+
+// publish is called at the end of each turn.
+func (th *Thread) publish() {
+	if !th.pub.mu.TryLock() {
+		return // somebody reads; the next turn publishes
+	}
+	th.pub.copy = th.snapshot()
+	th.pub.mu.Unlock()
+}
+
+func (th *Thread) snapshot() Stats {
+	s := th.stats
+	s.Conns = th.conns
+	s.Reads, s.Writes = th.io.Reads, th.io.Writes+th.io.Writevs
+	s.Misuses = th.misused.Load()
+	s.Headers = th.headers.out
+	return s
+}
+
+// Stats returns the thread's counters as of the end of its last turn. Any
+// goroutine.
+func (th *Thread) Stats() Stats {
+	th.pub.mu.Lock()
+	defer th.pub.mu.Unlock()
+	return th.pub.copy
+}
+
+// Stats returns the sum over all service threads. Any goroutine.
+func (e *Engine) Stats() Stats {
+	var sum Stats
+	for _, th := range e.threads {
+		s := th.Stats()
+		sum.add(&s)
+	}
+	return sum
+}
+
+// levelHandler gives a vhost a level of its own.
+type levelHandler struct {
+	slog.Handler
+	level slog.Leveler
+}
+
+func (h levelHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
+func (h levelHandler) WithAttrs(a []slog.Attr) slog.Handler {
+	return levelHandler{h.Handler.WithAttrs(a), h.level}
+}
+func (h levelHandler) WithGroup(n string) slog.Handler {
+	return levelHandler{h.Handler.WithGroup(n), h.level}
+}

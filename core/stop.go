@@ -1,0 +1,219 @@
+package core
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// ending is how far a thread is on its way out:
+//
+//	running  --Stop, seen by the thread-->  stopping: listeners closed, WebSockets
+//	         sent 1001, HTTP answers finish; the grace time runs
+//	stopping --last conn gone-->            drained
+//	drained  --all threads drained, protocols destroyed, workers gone--> over:
+//	         remaining posts run, the wake-up leaves the loop
+type ending struct {
+	phase endPhase
+	timer timerNode
+	final atomic.Bool
+}
+
+type endPhase uint8
+
+const (
+	endNot endPhase = iota
+	endStopping
+	endDrained
+	endOver
+)
+
+// Stop begins the end of the engine and returns at once: listening sockets
+// close, WebSockets get a closing handshake with 1001, running HTTP
+// transactions finish, idle connections close. What is left after grace is cut
+// off. grace 0 means FlushTimeout + CloseTimeout, negative cuts at once. Done
+// tells the end. A foreign loop must be turned by its owner until then. The
+// first call counts. Any goroutine, also in callbacks.
+func (e *Engine) Stop(grace time.Duration) {
+	e.mu.Lock()
+	if e.stopping.Load() {
+		e.mu.Unlock()
+		return
+	}
+	if grace == 0 {
+		grace = max(e.limits.FlushTimeout, 0) + max(e.limits.CloseTimeout, 0)
+	}
+	e.grace = grace
+	e.stopping.Store(true)
+	e.mu.Unlock()
+	for _, th := range e.threads {
+		th.bell.ring()
+	}
+}
+
+// Shutdown is Stop with what is left of ctx as grace, or the default, and waits
+// for the end. If nobody turns the loops, it does so itself (own backends). On a
+// loop thread it would wait for itself: ErrWouldDeadlock. Any goroutine.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	if onLoopStack() {
+		return ErrWouldDeadlock
+	}
+	grace := time.Duration(0)
+	if t, ok := ctx.Deadline(); ok {
+		grace = max(time.Until(t)*9/10, time.Nanosecond)
+	}
+	e.Stop(grace)
+	e.mu.Lock()
+	idle := !e.ran && !e.info.Foreign
+	e.mu.Unlock()
+	if idle {
+		go e.Run(context.Background())
+	}
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// onLoopStack reports whether this goroutine is inside an entry point of some
+// thread.
+func onLoopStack() bool {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "core.(*Thread).ServiceFD") || strings.HasSuffix(f.Function, "core.(*Thread).ServicePending") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// checkStop is run by the wake role: it begins the end that Stop asked for.
+func (th *Thread) checkStop() {
+	en := &th.end
+	if th.eng.stopping.Load() && en.phase == endNot {
+		th.beginStop()
+	}
+	if en.final.Load() && en.phase == endDrained {
+		th.finalize()
+	}
+}
+
+func (th *Thread) beginStop() {
+	en := &th.end
+	en.phase = endStopping
+	if !th.ready {
+		th.start()
+	}
+	if th.eng.grace < 0 {
+		th.cutOff()
+		return
+	}
+	for _, l := range th.links() {
+		th.stopLink(l)
+	}
+	en.timer.Owner = th.cutOff
+	th.timers.SetAt(&en.timer, th.now()+int64(th.eng.grace))
+}
+
+func (th *Thread) stopLink(l *link) {
+	if l.is(lfDead) || l == th.bell.link {
+		return
+	}
+	defer th.rescue()
+	th.begin(l)
+	l.role.stop(l)
+	th.finishService(l)
+}
+
+// cutOff ends what has not ended by itself in the grace time.
+func (th *Thread) cutOff() {
+	for _, l := range th.links() {
+		if l == th.bell.link || l.is(lfDead) {
+			continue
+		}
+		l.doom(errShutdown)
+		th.buryLink(l)
+	}
+}
+
+func (th *Thread) buryLink(l *link) {
+	cur := th.cur
+	defer func() { th.cur = cur }()
+	defer th.rescue()
+	th.begin(l)
+	th.finishService(l)
+}
+
+// due reports whether step has something to do.
+func (en *ending) due(th *Thread) bool {
+	return en.phase == endStopping && th.onlyBell()
+}
+
+// onlyBell reports whether the wake-up is the last link.
+func (th *Thread) onlyBell() bool { return th.nlinks == 1 && th.bell.link != nil }
+
+// step moves from stopping to drained. The last thread to come there destroys
+// protocols and vhosts, and sends the workers home.
+func (en *ending) step(th *Thread) {
+	if !en.due(th) {
+		return
+	}
+	en.phase = endDrained
+	th.timers.Stop(&en.timer)
+	e := th.eng
+	if int(e.drained.Add(1)) < len(e.threads) {
+		return
+	}
+	for _, vh := range e.vhosts() {
+		vh.destroy(th)
+	}
+	e.work.stop(func() {
+		for _, th := range e.threads {
+			th.end.final.Store(true)
+			th.bell.ring()
+		}
+	})
+}
+
+// finalize runs the remaining posts and leaves the loop.
+func (th *Thread) finalize() {
+	q := &th.posts
+	for {
+		q.mu.Lock()
+		empty := len(q.waits) == 0 && !q.left()
+		q.closed = empty
+		q.mu.Unlock()
+		if empty {
+			break
+		}
+		th.runPosts()
+	}
+	th.end.phase = endOver
+	b := &th.bell
+	b.mu.Lock()
+	b.ended.Store(true)
+	b.mu.Unlock()
+	b.link.doom(ErrStopped)
+	th.hosted.Store(false)
+}
+
+// over is run when the wake-up has left the loop.
+func (th *Thread) over() {
+	th.bell.Close()
+	e := th.eng
+	if e.info.Foreign {
+		th.closeLoop()
+	}
+	th.publish()
+	if int(e.ended.Add(1)) == len(e.threads) {
+		close(e.done)
+	}
+}

@@ -1,0 +1,400 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"anyloop/core/h1"
+)
+
+// VirtualHost is a running vhost.
+type VirtualHost struct {
+	eng      *Engine
+	name     string
+	cfg      VHost
+	limits   Limits
+	log      *slog.Logger
+	site     *site // nil: not listening
+	bindings []*binding
+	byName   map[string]*binding
+	mounts   []*mounted
+	plain    *binding // for WebSockets without a subprotocol
+	anyWS    *binding // for subprotocols that nobody has
+	wsLimits wsLimits
+	h1Limits h1.Limits
+	refs     atomic.Int32 // conns
+	removed  atomic.Bool
+	gone     atomic.Bool
+}
+
+// binding is one protocol on one vhost; conns are bound to it.
+type binding struct {
+	vh     *VirtualHost
+	proto  *Protocol
+	inited bool
+	lists  []*Conn // newest first, by thread
+}
+
+// mounted is a mount with its path and protocol resolved.
+type mounted struct {
+	Mount
+	bind *binding // for callback mounts
+}
+
+// Name returns the vhost's name. Any goroutine.
+func (vh *VirtualHost) Name() string { return vh.name }
+
+// Addr returns the address it listens on, with the port that was chosen for
+// ":0"; "" if it does not listen. Any goroutine.
+func (vh *VirtualHost) Addr() string {
+	if vh.site == nil {
+		return ""
+	}
+	return vh.site.bound
+}
+
+// Log returns the vhost's logger. Any goroutine.
+func (vh *VirtualHost) Log() *slog.Logger { return vh.log }
+
+// Limits returns the limits in force. Any goroutine.
+func (vh *VirtualHost) Limits() Limits { return vh.limits }
+
+// Engine returns the engine. Any goroutine.
+func (vh *VirtualHost) Engine() *Engine { return vh.eng }
+
+// VHost returns the vhost of that name, nil if there is none. Any goroutine.
+func (e *Engine) VHost(name string) *VirtualHost {
+	for _, vh := range e.vhosts() {
+		if strings.EqualFold(vh.name, name) {
+			return vh
+		}
+	}
+	return nil
+}
+
+func (e *Engine) vhosts() []*VirtualHost {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.vhs
+}
+
+// AddVHost adds a vhost to a running engine; its protocols' Init runs before it
+// returns. Loop thread only, with one service thread; with several, in Init or
+// before Run.
+func (e *Engine) AddVHost(cfg VHost) (*VirtualHost, error) {
+	if e.stopping.Load() {
+		return nil, ErrStopped
+	}
+	vh, err := e.addVHost(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if th := e.threads[0]; th.ready {
+		vh.init(th)
+	}
+	return vh, nil
+}
+
+func (e *Engine) addVHost(cfg VHost) (*VirtualHost, error) {
+	vh := &VirtualHost{eng: e, name: cfg.Name, cfg: cfg, limits: cfg.Limits.or(e.limits)}
+	if vh.name == "" {
+		vh.name = "default"
+	}
+	if e.VHost(vh.name) != nil {
+		return nil, fmt.Errorf("core: two vhosts are named %q", vh.name)
+	}
+	vh.log = vhostLog(e.log, cfg).With("vhost", vh.name)
+	if err := vh.bindProtocols(); err != nil {
+		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
+	}
+	if err := vh.addMounts(); err != nil {
+		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
+	}
+	vh.wsLimits = newWSLimits(&vh.limits)
+	vh.h1Limits = h1.Limits{MaxLine: vh.limits.RequestLine, MaxHeader: vh.limits.HeaderBytes,
+		MaxFields: vh.limits.HeaderFields, MaxBody: vh.limits.MaxBody}
+	if err := e.listen(vh); err != nil {
+		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
+	}
+	e.mu.Lock()
+	e.vhs = append(slices.Clone(e.vhs), vh)
+	e.mu.Unlock()
+	return vh, nil
+}
+
+func (vh *VirtualHost) bindProtocols() error {
+	vh.byName = map[string]*binding{}
+	protos := slices.Clone(vh.cfg.Protocols)
+	for i := range protos {
+		p := &protos[i]
+		if p.WS == nil && p.HTTP == nil && p.File == nil {
+			return fmt.Errorf("protocol %q has no handler", p.Name)
+		}
+		if vh.byName[p.Name] != nil {
+			return fmt.Errorf("two protocols are named %q", p.Name)
+		}
+		b := &binding{vh: vh, proto: p, lists: make([]*Conn, len(vh.eng.threads))}
+		vh.bindings = append(vh.bindings, b)
+		vh.byName[p.Name] = b
+		if p.WS != nil {
+			if vh.plain == nil && (vh.cfg.DefaultProtocol == "" || vh.cfg.DefaultProtocol == p.Name) {
+				vh.plain = b
+			}
+			if vh.anyWS == nil && p.AnyName {
+				vh.anyWS = b
+			}
+		}
+	}
+	if d := vh.cfg.DefaultProtocol; d != "" && d != "-" && vh.plain == nil {
+		return fmt.Errorf("default protocol %q: %w", d, ErrUnknownProtocol)
+	}
+	return nil
+}
+
+func (vh *VirtualHost) addMounts() error {
+	for _, m := range vh.cfg.Mounts {
+		if !strings.HasPrefix(m.Path, "/") {
+			return fmt.Errorf("mount %q does not begin with a slash", m.Path)
+		}
+		if len(m.Path) > 1 {
+			m.Path = strings.TrimSuffix(m.Path, "/")
+		}
+		mt := &mounted{Mount: m}
+		if m.HTTP == nil && !m.Hole {
+			mt.bind = vh.byName[m.Protocol]
+			if mt.bind == nil || mt.bind.proto.HTTP == nil {
+				return fmt.Errorf("mount %q: HTTP protocol %q: %w", m.Path, m.Protocol, ErrUnknownProtocol)
+			}
+		}
+		vh.mounts = append(vh.mounts, mt)
+	}
+	// Longest first; of equals, the exact one.
+	slices.SortStableFunc(vh.mounts, func(a, b *mounted) int {
+		if len(a.Path) != len(b.Path) {
+			return len(b.Path) - len(a.Path)
+		}
+		if a.Exact != b.Exact {
+			if a.Exact {
+				return -1
+			}
+			return 1
+		}
+		return 0
+	})
+	return nil
+}
+
+// mountFor returns the mount that serves path, nil if none does.
+func (vh *VirtualHost) mountFor(path string) *mounted {
+	for _, m := range vh.mounts {
+		if m.Path == path || !m.Exact && m.Path == "/" ||
+			!m.Exact && strings.HasPrefix(path, m.Path) && path[len(m.Path)] == '/' {
+			if m.Hole {
+				return nil
+			}
+			return m
+		}
+	}
+	return nil
+}
+
+// init runs the protocols' Init in order.
+func (vh *VirtualHost) init(th *Thread) {
+	for _, b := range vh.bindings {
+		b.inited = true
+		if b.proto.Init == nil {
+			continue
+		}
+		if err := vh.runInit(th, b); err != nil {
+			b.inited = false
+			vh.log.Warn("protocol not initialised; it is disabled on this vhost", "protocol", b.proto.Name, "err", err)
+		}
+	}
+}
+
+func (vh *VirtualHost) runInit(th *Thread, b *binding) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			th.curConn, th.callback = nil, "Init"
+			th.panicked(v)
+			err = &PanicError{"Init", v}
+		}
+	}()
+	return b.proto.Init(vh)
+}
+
+// destroy runs Destroy of the protocols whose Init succeeded.
+func (vh *VirtualHost) destroy(th *Thread) {
+	if vh.gone.Swap(true) {
+		return
+	}
+	for _, b := range vh.bindings {
+		if b.inited && b.proto.Destroy != nil {
+			func() {
+				defer func() {
+					if v := recover(); v != nil {
+						th.curConn, th.callback = nil, "Destroy"
+						th.panicked(v)
+					}
+				}()
+				b.proto.Destroy(vh)
+			}()
+		}
+		b.inited = false
+	}
+}
+
+// Remove takes the vhost off its port at once and closes its conns in good order
+// (WebSockets with 1001); Destroy follows the last of them. A listening socket
+// that other vhosts share stays open without a gap. Loop thread only, any of
+// the engine's threads.
+func (vh *VirtualHost) Remove() {
+	if vh.removed.Swap(true) {
+		return
+	}
+	e := vh.eng
+	e.mu.Lock()
+	e.vhs = slices.DeleteFunc(slices.Clone(e.vhs), func(v *VirtualHost) bool { return v == vh })
+	e.mu.Unlock()
+	if vh.site != nil {
+		vh.site.removeVHost(vh)
+	}
+	vh.refs.Add(1) // held until every thread has looked
+	left := atomic.Int32{}
+	left.Store(int32(len(e.threads)))
+	for _, th := range e.threads {
+		err := th.Post(func() {
+			th.closeVHost(vh)
+			if left.Add(-1) == 0 {
+				vh.unref(th)
+			}
+		})
+		if err != nil && left.Add(-1) == 0 {
+			vh.unref(th)
+		}
+	}
+}
+
+func (th *Thread) closeVHost(vh *VirtualHost) {
+	for _, l := range th.links() {
+		if l.own.vh == vh {
+			th.stopLink(l)
+		}
+	}
+}
+
+func (vh *VirtualHost) unref(th *Thread) {
+	if vh.refs.Add(-1) == 0 && vh.removed.Load() {
+		vh.destroy(th)
+	}
+}
+
+// setVHost moves c to vh.
+func (c *Conn) setVHost(vh *VirtualHost) {
+	if c.vh == vh {
+		return
+	}
+	if c.vh != nil {
+		c.vh.unref(c.link.th)
+	}
+	c.vh = vh
+	if vh != nil {
+		vh.refs.Add(1)
+	}
+}
+
+// bind puts c on b's list, newest first.
+func (c *Conn) bind(b *binding) {
+	c.unbind()
+	i := c.link.th.index
+	c.bound = b
+	c.next = b.lists[i]
+	if c.next != nil {
+		c.next.prev = c
+	}
+	b.lists[i] = c
+}
+
+func (c *Conn) unbind() {
+	b := c.bound
+	if b == nil {
+		return
+	}
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		b.lists[c.link.th.index] = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev, c.bound = nil, nil, nil
+}
+
+// leave takes a dead conn off its protocol and vhost.
+func (c *Conn) leave() {
+	c.unbind()
+	if vh := c.vh; vh != nil {
+		c.vh = nil
+		vh.unref(c.link.th)
+	}
+}
+
+// RequestWritable asks for one Writable callback on every conn that is bound to
+// the named protocol on this vhost, newest first; on conns of other service
+// threads by a post to them. Loop thread only.
+func (vh *VirtualHost) RequestWritable(protocol string) error {
+	b := vh.byName[protocol]
+	if b == nil {
+		return ErrUnknownProtocol
+	}
+	if threads := vh.eng.threads; len(threads) == 1 {
+		b.askAll(threads[0])
+		return nil
+	}
+	for _, th := range vh.eng.threads {
+		if err := th.Post(func() { b.askAll(th) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RequestWritable asks for one Writable callback on every conn of the named
+// protocol on every vhost. Loop thread only.
+func (e *Engine) RequestWritable(protocol string) error {
+	err := ErrUnknownProtocol
+	for _, vh := range e.vhosts() {
+		if e := vh.RequestWritable(protocol); e == nil {
+			if errors.Is(err, ErrUnknownProtocol) {
+				err = nil
+			}
+		} else if !errors.Is(e, ErrUnknownProtocol) {
+			return e
+		}
+	}
+	return err
+}
+
+func (b *binding) askAll(th *Thread) {
+	for c := b.lists[th.index]; c != nil; c = c.next {
+		if c.Open() && !c.link.is(lfTxDead) {
+			c.ask()
+		}
+	}
+}
+
+func vhostLog(base *slog.Logger, cfg VHost) *slog.Logger {
+	log := base
+	if cfg.Log != nil {
+		log = cfg.Log
+	}
+	if cfg.Level != nil {
+		log = slog.New(levelHandler{log.Handler(), cfg.Level})
+	}
+	return log
+}

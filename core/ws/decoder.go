@@ -1,0 +1,230 @@
+package ws
+
+import "encoding/binary"
+
+// Decoder finds frames in received bytes. Embed it by value; Init before use.
+type Decoder struct {
+	left  int64 // bytes of the current data frame still to come
+	total int64 // bytes of the message so far, with the whole current frame
+	err   *PeerError
+	mask  [4]byte
+	utf8  utf8State
+	pos   uint8 // rotation of the mask
+	op    Opcode
+	flags decFlags
+}
+
+type decFlags uint8
+
+const (
+	dfClient    decFlags = 1 << iota // we are the client
+	dfInFrame                        // inside a data frame (also one of no bytes)
+	dfInMessage                      // its message goes on behind it
+	dfFin                            // the current data frame has FIN
+	dfFirst                          // the message's first piece is still to come
+	dfPacked                         // RSV1 on the message's first frame
+	dfDiscard                        // data is dropped, control frames count
+	dfClosed                         // a Close was seen: everything is dropped
+)
+
+// Init makes the decoder ready for the frames that side receives.
+func (d *Decoder) Init(side Side) {
+	*d = Decoder{}
+	if side == Client {
+		d.flags = dfClient
+	}
+}
+
+func (d *Decoder) is(f decFlags) bool { return d.flags&f != 0 }
+
+// InMessage reports whether a message has begun and not ended.
+func (d *Decoder) InMessage() bool { return d.is(dfInMessage | dfInFrame) }
+
+// Discard drops the data from now on, after our own Close frame; control frames
+// are still found (RFC 6455 5.5.1: the other Close is awaited).
+func (d *Decoder) Discard() { d.flags |= dfDiscard }
+
+// Next consumes bytes of p and returns what it found: one event, or None with
+// the bytes consumed before more are needed. What it does not consume, at most a
+// frame header or a control frame (139 bytes), is to be presented again with more
+// behind it. Payload is unmasked in place, in p. After an error every call
+// returns the same one; after a Close everything is consumed silently.
+func (d *Decoder) Next(p []byte, lim *Limits) (ev Event, n int, err error) {
+	if d.err != nil {
+		return Event{}, 0, d.err
+	}
+	if d.is(dfClosed) {
+		return Event{}, len(p), nil
+	}
+	for {
+		if !d.is(dfInFrame) {
+			h, size, ok := parseHeader(p[n:])
+			if !ok {
+				return Event{}, n, d.early(p[n:], lim)
+			}
+			if e := d.begin(&h, lim); e != nil {
+				d.err = e
+				return Event{}, n, e
+			}
+			if h.Op.IsControl() {
+				if len(p)-n < size+int(h.Length) {
+					return Event{}, n, nil
+				}
+				body := p[n+size : n+size+int(h.Length)]
+				ev, e := d.control(&h, body, lim)
+				if e != nil {
+					d.err = e
+					return Event{}, n, e
+				}
+				return ev, n + size + int(h.Length), nil
+			}
+			d.enter(&h)
+			n += size
+		}
+		if n == len(p) && d.left > 0 {
+			return Event{}, n, nil
+		}
+		ev, k, e := d.data(p[n:], lim)
+		n += k
+		if e != nil {
+			d.err = e
+			return Event{}, n, e
+		}
+		if ev.Kind != None {
+			return ev, n, nil
+		}
+	}
+}
+
+// early refuses a frame whose first bytes are wrong already, so that a peer
+// cannot sit on half a header.
+func (d *Decoder) early(p []byte, lim *Limits) error {
+	if len(p) < 2 {
+		return nil
+	}
+	h := headerBits(p)
+	h.Length = int64(p[1] & 0x7f)
+	if e := check(&h, d.is(dfInMessage), d.side(), lim); e != nil {
+		d.err = e
+		return e
+	}
+	return nil
+}
+
+func (d *Decoder) side() Side {
+	if d.is(dfClient) {
+		return Client
+	}
+	return Server
+}
+
+// begin checks a frame's header, before any of its payload.
+func (d *Decoder) begin(h *Header, lim *Limits) *PeerError {
+	if h.bad != nil {
+		return h.bad
+	}
+	if e := check(h, d.is(dfInMessage), d.side(), lim); e != nil {
+		return e
+	}
+	if h.Op.IsControl() {
+		return nil
+	}
+	maxFrame := lim.MaxFrame
+	if maxFrame == 0 {
+		maxFrame = defaultMaxFrame
+	}
+	if maxFrame > 0 && h.Length > maxFrame {
+		return ErrFrameSize
+	}
+	total := h.Length
+	if h.Op == Continuation {
+		total += d.total
+	}
+	if lim.MaxMessage > 0 && total > lim.MaxMessage {
+		return ErrMessageSize
+	}
+	return nil
+}
+
+// enter starts a data frame.
+func (d *Decoder) enter(h *Header) {
+	d.left, d.mask, d.pos = h.Length, h.Mask, 0
+	d.flags &^= dfFin | dfInMessage
+	d.flags |= dfInFrame
+	if h.Fin {
+		d.flags |= dfFin
+	} else {
+		d.flags |= dfInMessage
+	}
+	if h.Op == Continuation {
+		d.total += h.Length
+		return
+	}
+	d.total, d.op, d.utf8 = h.Length, h.Op, utf8State{}
+	d.flags &^= dfPacked
+	d.flags |= dfFirst
+	if h.RSV1 {
+		d.flags |= dfPacked
+	}
+}
+
+// data hands out a piece of the current frame.
+func (d *Decoder) data(p []byte, lim *Limits) (ev Event, n int, err *PeerError) {
+	n = int(min(d.left, int64(len(p))))
+	if lim.RxPiece > 0 {
+		n = min(n, lim.RxPiece)
+	}
+	piece := p[:n:n]
+	if !d.is(dfClient) {
+		d.pos = maskFrom(d.mask, d.pos, piece)
+	}
+	d.left -= int64(n)
+	ended := d.left == 0
+	final := ended && d.is(dfFin)
+	if ended {
+		d.flags &^= dfInFrame
+	}
+	if d.is(dfDiscard) {
+		return Event{}, n, nil
+	}
+	if d.op == Text && !lim.NoUTF8 && !d.is(dfPacked) {
+		if !d.utf8.add(piece) || final && !d.utf8.complete() {
+			return Event{}, n, ErrUTF8
+		}
+	}
+	ev = Event{Kind: Data, Op: d.op, First: d.is(dfFirst), Final: final, Compressed: d.is(dfPacked),
+		Remaining: d.left, Payload: piece}
+	d.flags &^= dfFirst
+	return ev, n, nil
+}
+
+// control reads a whole control frame.
+func (d *Decoder) control(h *Header, body []byte, lim *Limits) (Event, *PeerError) {
+	if h.Masked {
+		// On a copy-free retry the bytes are presented masked again only if
+		// they were not consumed, and a control frame is consumed whole.
+		Mask(h.Mask, 0, body)
+	}
+	switch h.Op {
+	case Ping:
+		return Event{Kind: KindPing, Payload: body}, nil
+	case Pong:
+		return Event{Kind: KindPong, Payload: body}, nil
+	}
+	d.flags |= dfClosed
+	switch {
+	case len(body) == 0:
+		return Event{Kind: KindClose, Code: CloseNoStatus}, nil
+	case len(body) == 1:
+		return Event{}, ErrClosePayload
+	}
+	code, reason := CloseCode(binary.BigEndian.Uint16(body)), body[2:]
+	if !code.Valid() {
+		return Event{}, ErrCloseCode
+	}
+	var u utf8State
+	if !lim.NoUTF8 && (!u.add(reason) || !u.complete()) {
+		return Event{}, ErrCloseUTF8
+	}
+	return Event{Kind: KindClose, Code: code, Payload: reason}, nil
+}

@@ -1,0 +1,92 @@
+package ws
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// utf8State checks UTF-8 piece by piece: it carries the beginning of a character
+// that a piece cut off.
+type utf8State struct {
+	part [3]byte
+	n    uint8 // bytes of part
+}
+
+// complete reports whether no character is cut off.
+func (s *utf8State) complete() bool { return s.n == 0 }
+
+// add checks a piece, and fails at the first byte that cannot be.
+func (s *utf8State) add(p []byte) bool {
+	if s.n > 0 {
+		var ok bool
+		if p, ok = s.finish(p); !ok {
+			return false
+		}
+	}
+	p = skipASCII(p)
+	if len(p) == 0 {
+		return true
+	}
+	whole, ok := wholeRunes(p)
+	if !ok || !utf8.Valid(p[:whole]) {
+		return false
+	}
+	if rest := p[whole:]; len(rest) > 0 {
+		s.n = uint8(copy(s.part[:], rest))
+	}
+	return true
+}
+
+// finish completes the character that was cut off.
+func (s *utf8State) finish(p []byte) ([]byte, bool) {
+	var c [4]byte
+	n := copy(c[:], s.part[:s.n])
+	for len(p) > 0 {
+		c[n] = p[0]
+		n++
+		p = p[1:]
+		if utf8.FullRune(c[:n]) {
+			r, size := utf8.DecodeRune(c[:n])
+			s.n = 0
+			return p, size == n && (r != utf8.RuneError || size == 3)
+		}
+	}
+	if !canBegin(c[:n]) {
+		return p, false
+	}
+	s.n = uint8(copy(s.part[:], c[:n]))
+	return p, true
+}
+
+// wholeRunes returns the length of p without a character that its end cuts off;
+// ok is false if what is cut off cannot become one.
+func wholeRunes(p []byte) (n int, ok bool) {
+	for i := 1; i <= min(3, len(p)); i++ {
+		c := p[len(p)-i]
+		if c < 0x80 {
+			return len(p), true
+		}
+		if utf8.RuneStart(c) {
+			if tail := p[len(p)-i:]; !utf8.FullRune(tail) {
+				return len(p) - i, canBegin(tail)
+			}
+			return len(p), true
+		}
+	}
+	return len(p), true // utf8.Valid says what is wrong
+}
+
+// canBegin reports whether an incomplete sequence may still become a character.
+// FullRune is true as soon as that is impossible.
+func canBegin(p []byte) bool { return !utf8.FullRune(p) }
+
+// skipASCII returns p from its first non-ASCII word on.
+func skipASCII(p []byte) []byte {
+	for len(p) >= 8 && binary.LittleEndian.Uint64(p)&0x8080808080808080 == 0 {
+		p = p[8:]
+	}
+	for len(p) > 0 && p[0] < 0x80 {
+		p = p[1:]
+	}
+	return p
+}
