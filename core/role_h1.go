@@ -636,7 +636,7 @@ func (r *h1Role) writeHead(w *HTTPWriter, status int, h Header, length int64) {
 	switch {
 	case w.chunked:
 		out = append(out, "transfer-encoding: chunked\r\n"...)
-	case length >= 0 && status != 204 && status >= 200:
+	case length >= 0 && status != 204 && status != 304:
 		out = append(out, "content-length: "...)
 		out = h1.AppendInt(out, length)
 		out = append(out, '\r', '\n')

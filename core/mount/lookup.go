@@ -1,0 +1,282 @@
+package mount
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"anyloop/core/header"
+)
+
+// smallFile is the size up to which a file is read whole and cached.
+const smallFile = 64 << 10
+
+// revalidate is how long a cached file is believed.
+const revalidate = time.Second
+
+// tree is what a mount serves.
+type tree struct {
+	fsys         fs.FS
+	opt          Options
+	index        string
+	cacheControl string
+	cache        cache
+}
+
+// entry is one file as it is sent: a file, or its precompressed neighbour. It
+// does not change once made.
+type entry struct {
+	name   string // of the file that was opened
+	ctype  string
+	coding string // "br", "gzip" or ""
+	vary   bool   // there is a precompressed neighbour
+	etag   string
+	mtime  time.Time // zero: not known
+	size   int64
+	data   []byte // the whole file if it is small, else nil
+}
+
+// result is what a lookup found.
+type result struct {
+	entry    *entry
+	file     fs.File // of a large file
+	status   int     // instead of an entry
+	location string  // with status 301
+	err      error   // for the log, with status 500
+}
+
+// accepts is which codings a client takes.
+type accepts uint8
+
+const (
+	takesBr accepts = 1 << iota
+	takesGzip
+)
+
+func acceptsOf(value []byte) (a accepts) {
+	if len(value) == 0 {
+		return 0
+	}
+	if header.Accepts(value, "br") {
+		a |= takesBr
+	}
+	if header.Accepts(value, "gzip") {
+		a |= takesGzip
+	}
+	return a
+}
+
+// clean turns a path below the mount into a name for the FS; ok is false if no
+// file can have it.
+func (t *tree) clean(p string) (name string, folder, ok bool) {
+	folder = p == "" || strings.HasSuffix(p, "/")
+	name = strings.Trim(p, "/")
+	if name == "" {
+		return ".", true, true
+	}
+	if !fs.ValidPath(name) || strings.ContainsAny(name, "\\\x00") {
+		return "", false, false
+	}
+	if !t.opt.DotFiles {
+		for _, part := range strings.Split(name, "/") {
+			if part[0] == '.' {
+				return "", false, false
+			}
+		}
+	}
+	return name, folder, true
+}
+
+// lookup opens what a name stands for. It blocks: for a worker.
+func (t *tree) lookup(name string, folder bool, a accepts) result {
+	f, st, err := t.open(name)
+	if err != nil {
+		return failed(err)
+	}
+	if st.IsDir() {
+		f.Close()
+		if !folder {
+			return result{status: 301}
+		}
+		name = path.Join(name, t.index)
+		if f, st, err = t.open(name); err != nil {
+			return failed(err)
+		}
+	} else if folder {
+		f.Close()
+		return result{status: 404}
+	}
+	if !st.Mode().IsRegular() {
+		f.Close()
+		return result{status: 404}
+	}
+	e := &entry{name: name, ctype: t.opt.typeOf(name)}
+	f, st = t.precompressed(e, f, st, a)
+	return t.read(e, f, st)
+}
+
+func (t *tree) open(name string) (fs.File, fs.FileInfo, error) {
+	f, err := t.fsys.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, st, nil
+}
+
+func failed(err error) result {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
+		return result{status: 404}
+	case errors.Is(err, fs.ErrPermission):
+		return result{status: 403, err: err}
+	case strings.Contains(err.Error(), "escapes"), strings.Contains(err.Error(), "not a directory"), strings.Contains(err.Error(), "name too long"):
+		return result{status: 404, err: err}
+	}
+	return result{status: 500, err: err}
+}
+
+// precompressed replaces an open file by its .br or .gz neighbour if there is
+// one that the client takes.
+func (t *tree) precompressed(e *entry, f fs.File, st fs.FileInfo, a accepts) (fs.File, fs.FileInfo) {
+	if t.opt.NoPrecompressed {
+		return f, st
+	}
+	for _, c := range []struct {
+		ext, coding string
+		bit         accepts
+	}{{".br", "br", takesBr}, {".gz", "gzip", takesGzip}} {
+		g, gst, err := t.open(e.name + c.ext)
+		if err != nil {
+			continue
+		}
+		e.vary = true
+		if e.coding == "" && a&c.bit != 0 && gst.Mode().IsRegular() {
+			f.Close()
+			f, st = g, gst
+			e.coding = c.coding
+			continue
+		}
+		g.Close()
+	}
+	return f, st
+}
+
+// read completes an entry, with the bytes of a small file.
+func (t *tree) read(e *entry, f fs.File, st fs.FileInfo) result {
+	e.size, e.mtime = st.Size(), st.ModTime()
+	var sum []byte
+	if e.size <= smallFile {
+		data := make([]byte, e.size)
+		_, err := io.ReadFull(f, data)
+		f.Close()
+		if err != nil {
+			return result{status: 500, err: err}
+		}
+		e.data = data
+		if e.mtime.IsZero() {
+			h := sha256.Sum256(data)
+			sum = h[:]
+		}
+		f = nil
+	} else if e.mtime.IsZero() {
+		h := sha256.New()
+		if _, err := io.Copy(h, f); err != nil {
+			f.Close()
+			return result{status: 500, err: err}
+		}
+		sum = h.Sum(nil)
+		f.Close()
+		var err error
+		if f, err = t.fsys.Open(e.openName()); err != nil {
+			return failed(err)
+		}
+	}
+	// RFC 9110 8.8.3: a strong validator has to differ between codings too.
+	if sum != nil {
+		e.etag = fmt.Sprintf(`"%x%s"`, sum[:12], e.coding)
+	} else {
+		e.etag = fmt.Sprintf(`"%x-%x%s"`, e.size, e.mtime.UnixNano(), e.coding)
+	}
+	return result{entry: e, file: f}
+}
+
+// openName is the name that was opened in the end.
+func (e *entry) openName() string {
+	switch e.coding {
+	case "br":
+		return e.name + ".br"
+	case "gzip":
+		return e.name + ".gz"
+	}
+	return e.name
+}
+
+// cache keeps small files, bounded by bytes; the oldest go first.
+type cache struct {
+	mu    sync.Mutex
+	max   int
+	bytes int
+	items map[cacheKey]*cached
+	order []cacheKey
+}
+
+type cacheKey struct {
+	name   string
+	folder bool
+	a      accepts
+}
+
+type cached struct {
+	entry   *entry
+	checked time.Time
+}
+
+// get returns an entry that was checked less than revalidate before now.
+func (c *cache) get(k cacheKey, now time.Time) *entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	it := c.items[k]
+	if it == nil || now.Sub(it.checked) >= revalidate {
+		return nil
+	}
+	return it.entry
+}
+
+// entryCost is what an entry costs besides its bytes.
+const entryCost = 512
+
+func (c *cache) put(k cacheKey, e *entry, now time.Time) {
+	if c.max < 0 || e.data == nil || len(e.data)+entryCost > c.max {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.items == nil {
+		c.items = map[cacheKey]*cached{}
+	}
+	if it := c.items[k]; it != nil {
+		c.bytes += len(e.data) - len(it.entry.data)
+		it.entry, it.checked = e, now
+	} else {
+		c.items[k] = &cached{e, now}
+		c.order = append(c.order, k)
+		c.bytes += len(e.data) + entryCost
+	}
+	for c.bytes > c.max && len(c.order) > 0 {
+		old := c.order[0]
+		c.order = c.order[1:]
+		c.bytes -= len(c.items[old].entry.data) + entryCost
+		delete(c.items, old)
+	}
+}

@@ -1,0 +1,141 @@
+// Package mount serves files: any io/fs.FS, or a folder of the operating system
+// that nothing can escape from.
+//
+//	core.VHost{Mounts: []core.Mount{mount.Files("/", os.DirFS("www"))}}
+//
+// Opening and reading happen on the engine's bounded pool, never on the loop; a
+// connection holds one chunk (64 KiB) of a large file, and the next one is read
+// when the peer can take it. Small files that are asked for often come from a
+// bounded cache, which looks at the file again at most once a second.
+package mount
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"anyloop/core"
+)
+
+// Options changes how a file mount serves. The zero value is the default.
+type Options struct {
+	// Index is the page of a folder; default "index.html".
+	Index string
+	// MIME adds to and overrides the built-in types, by suffix with the dot:
+	// {".md": "text/markdown"}. "*" is for unknown suffixes; an empty type
+	// sends none.
+	MIME map[string]string
+	// Cache is what clients and intermediaries may keep; the zero value
+	// sends no-store.
+	Cache Cache
+	// DotFiles serves names that begin with a dot; by default they are 404.
+	DotFiles bool
+	// NoPrecompressed ignores .br and .gz neighbours.
+	NoPrecompressed bool
+	// CacheBytes bounds the cache of small files; 0: 16 MiB, negative: none.
+	CacheBytes int
+	// FollowLinks lets Dir follow symbolic links out of the folder.
+	FollowLinks bool
+}
+
+// Cache says what others may keep (RFC 9111 5.2.2).
+type Cache struct {
+	// MaxAge is how long a copy is fresh; 0 with Reusable unset: no-store.
+	MaxAge time.Duration
+	// Reusable lets copies be kept at all.
+	Reusable bool
+	// Revalidate forbids a stale copy.
+	Revalidate bool
+	// Intermediaries may keep copies too (public).
+	Intermediaries bool
+	// NoCache lets copies be kept, but asked about each time.
+	NoCache bool
+}
+
+// String returns the cache-control value.
+func (c Cache) String() string {
+	switch {
+	case c.NoCache:
+		return "no-cache"
+	case !c.Reusable:
+		return "no-store"
+	}
+	s := "private"
+	if c.Intermediaries {
+		s = "public"
+	}
+	s = fmt.Sprintf("%s, max-age=%d", s, int64(c.MaxAge/time.Second))
+	if c.Revalidate {
+		s = "must-revalidate, " + s
+	}
+	return s
+}
+
+// Files returns a mount that serves the files of fsys below path.
+func Files(path string, fsys fs.FS, opts ...Options) core.Mount {
+	t := &tree{fsys: fsys, index: "index.html"}
+	for _, o := range opts {
+		t.opt = o
+	}
+	if t.opt.Index != "" {
+		t.index = t.opt.Index
+	}
+	t.cacheControl = t.opt.Cache.String()
+	t.cache.max = t.opt.CacheBytes
+	if t.cache.max == 0 {
+		t.cache.max = 16 << 20
+	}
+	return core.Mount{Path: path, HTTP: func(c *core.Conn) core.HTTPHandler { return &handler{t: t, c: c} }}
+}
+
+// Dir is Files on a folder. Symbolic links that lead out of it are not followed
+// (unless FollowLinks is set): such a name is 404.
+func Dir(path, dir string, opts ...Options) (core.Mount, error) {
+	follow := false
+	for _, o := range opts {
+		follow = o.FollowLinks
+	}
+	if follow {
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+			return core.Mount{}, fmt.Errorf("mount: %s is no folder: %w", dir, err)
+		}
+		return Files(path, os.DirFS(dir), opts...), nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return core.Mount{}, fmt.Errorf("mount: %w", err)
+	}
+	return Files(path, root.FS(), opts...), nil
+}
+
+// Redirect returns a mount that answers with a redirection to target, to which
+// what follows the mount's path is appended if target ends with a slash. code is
+// 301, 302, 303, 307 or 308.
+func Redirect(path, target string, code int) core.Mount {
+	return core.Mount{Path: path, HTTP: core.HTTPFunc(func(_ *core.Conn, r *core.Request, w *core.HTTPWriter) error {
+		to := target
+		if strings.HasSuffix(to, "/") {
+			to += escapePath(strings.TrimPrefix(r.MountPath(), "/"))
+		}
+		return w.Redirect(code, to)
+	})}
+}
+
+// escapePath percent-encodes what a Location must not have as it is.
+func escapePath(p string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := 0; i < len(p); i++ {
+		c := p[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"<>\^`+"`{|}%?#", c) >= 0 {
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}

@@ -1,0 +1,62 @@
+// Echo sends every WebSocket message back as it came: text as text, binary as
+// binary, on any path and with any subprotocol (the first that is offered).
+//
+//	go run ./examples/echo -addr localhost:9001
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"anyloop/core"
+	"anyloop/examples/internal/app"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:9001", "address to listen on")
+	loopName := flag.String("loop", "poll", "event loop: "+app.Loops())
+	threads := flag.Int("threads", 1, "service threads")
+	maxMessage := flag.Int64("max-message", 16<<20, "largest message, bytes")
+	logLevel := flag.String("log", "warn", "debug, info, warn, error or off")
+	flag.Parse()
+
+	log, err := app.Log(*logLevel)
+	if err != nil {
+		app.Fatal(err)
+	}
+	app.RaiseFileLimit()
+	host, err := app.NewHost(*loopName)
+	if err != nil {
+		app.Fatal(err)
+	}
+	eng, err := core.New(core.Config{
+		Backend: host.Backend,
+		Threads: *threads,
+		Log:     log,
+		Limits: core.Limits{
+			MaxMessage:  *maxMessage,
+			MaxFrame:    *maxMessage,
+			WriteLimit:  int(*maxMessage),
+			OutboxBytes: int(*maxMessage),
+		},
+		VHosts: []core.VHost{{
+			Name: "echo",
+			Addr: *addr,
+			Protocols: []core.Protocol{{
+				Name:    "echo",
+				AnyName: true,
+				WS:      core.OnMessage(echo),
+			}},
+		}},
+	})
+	if err != nil {
+		app.Fatal(err)
+	}
+	fmt.Fprintf(os.Stderr, "echo: ws://%s/ on %s\n", eng.VHost("echo").Addr(), host.Name)
+	if err := app.Serve(host, eng); err != nil {
+		app.Fatal(err)
+	}
+}
+
+func echo(c *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) }

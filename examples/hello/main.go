@@ -1,0 +1,25 @@
+package main
+
+import (
+	"context"
+	"log"
+
+	"anyloop/core"
+	"anyloop/loops/poll"
+)
+
+func echo(c *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) }
+
+func main() {
+	eng, err := core.New(core.Config{
+		Backend: poll.Backend(),
+		VHosts: []core.VHost{{
+			Addr:      "localhost:7681",
+			Protocols: []core.Protocol{{Name: "echo", WS: core.OnMessage(echo)}},
+		}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(eng.Run(context.Background()))
+}

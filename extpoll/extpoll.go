@@ -1,0 +1,218 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+// Package extpoll is a poll(2) array that the application owns and shares with
+// core: its own descriptors and core's lie side by side, and one poll(2) waits
+// for all.
+//
+//	set := extpoll.New()
+//	eng, err := core.New(core.Config{Backend: set.Backend(), ...})
+//	set.Add(myFD, loop.In)
+//	for running {
+//		err := set.Turn(-1, func(p *loop.PollFD) { mine(p) })
+//	}
+//
+// Whoever writes this loop by hand meets three traps, which this package is made
+// to avoid:
+//
+//   - poll(2) that is interrupted (EINTR) leaves the Revents of the time before.
+//   - A descriptor that is removed must take its Revents along, or the next owner
+//     of the slot, or of the number, gets readiness that is not its own.
+//   - The array must not be compacted while somebody walks it, or the entry that
+//     is moved into a gap is not seen.
+//
+// All methods belong to one goroutine at a time, the one that turns the loop.
+package extpoll
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyloop/core/loop"
+)
+
+// Set is the array. Use New.
+type Set struct {
+	fds   []unix.PollFd // what goes to poll(2); Fd < 0 is a gap
+	index []int32       // of each descriptor in fds, plus one; 0: none
+	gaps  int
+	hosts []loop.Service
+	walk  bool
+}
+
+// New returns an empty set.
+func New() *Set { return &Set{} }
+
+// Add starts watching a descriptor of the application. One that is watched
+// already is an error.
+func (s *Set) Add(fd int, ev loop.Events) error {
+	if fd < 0 {
+		return fmt.Errorf("extpoll: descriptor %d", fd)
+	}
+	for fd >= len(s.index) {
+		s.index = append(s.index, make([]int32, max(64, len(s.index)))...)
+	}
+	if s.index[fd] != 0 {
+		return fmt.Errorf("extpoll: descriptor %d: %w", fd, unix.EEXIST)
+	}
+	s.fds = append(s.fds, unix.PollFd{Fd: int32(fd), Events: int16(ev)})
+	s.index[fd] = int32(len(s.fds))
+	return nil
+}
+
+// Change replaces the interest in a descriptor.
+func (s *Set) Change(fd int, ev loop.Events) error {
+	p := s.entry(fd)
+	if p == nil {
+		return fmt.Errorf("extpoll: descriptor %d: %w", fd, unix.ENOENT)
+	}
+	p.Events = int16(ev)
+	return nil
+}
+
+// Remove stops watching a descriptor; its readiness in this turn is forgotten.
+func (s *Set) Remove(fd int) error {
+	p := s.entry(fd)
+	if p == nil {
+		return fmt.Errorf("extpoll: descriptor %d: %w", fd, unix.ENOENT)
+	}
+	*p = unix.PollFd{Fd: -1}
+	s.index[fd] = 0
+	s.gaps++
+	return nil
+}
+
+func (s *Set) entry(fd int) *unix.PollFd {
+	if fd < 0 || fd >= len(s.index) || s.index[fd] == 0 {
+		return nil
+	}
+	return &s.fds[s.index[fd]-1]
+}
+
+// Len returns the number of descriptors, the application's and core's.
+func (s *Set) Len() int { return len(s.fds) - s.gaps }
+
+// Interest returns what is asked of a descriptor; ok is false if it is not in
+// the set.
+func (s *Set) Interest(fd int) (ev loop.Events, ok bool) {
+	p := s.entry(fd)
+	if p == nil {
+		return 0, false
+	}
+	return loop.Events(p.Events), true
+}
+
+// Turn waits at most d (d < 0: for ever, or until the next deadline of core),
+// lets core handle its descriptors, calls mine for each ready descriptor that is
+// the application's, and does core's pending work. mine may add, change and
+// remove descriptors; its PollFD is a copy.
+func (s *Set) Turn(d time.Duration, mine func(p *loop.PollFD)) error {
+	if _, err := s.Wait(d); err != nil {
+		return err
+	}
+	s.Each(mine)
+	s.Pending()
+	return nil
+}
+
+// Wait is the first part of Turn. It returns how many descriptors are ready.
+func (s *Set) Wait(d time.Duration) (n int, err error) {
+	s.compact()
+	for _, h := range s.hosts {
+		d = h.AdjustTimeout(d)
+	}
+	n, err = unix.Poll(s.fds, loop.Millis(d))
+	if err == nil {
+		return n, nil
+	}
+	for i := range s.fds {
+		s.fds[i].Revents = 0
+	}
+	if err == unix.EINTR {
+		return 0, nil
+	}
+	return 0, fmt.Errorf("extpoll: %w", err)
+}
+
+// Each is the second part of Turn: every ready descriptor goes to core, and to
+// mine if it is not core's.
+func (s *Set) Each(mine func(p *loop.PollFD)) {
+	s.walk = true
+	// Entries that are added meanwhile lie behind n and have no readiness.
+	for i, n := 0, len(s.fds); i < n; i++ {
+		if s.fds[i].Revents == 0 || s.fds[i].Fd < 0 {
+			continue
+		}
+		p := loop.PollFD(s.fds[i])
+		s.fds[i].Revents = 0
+		if !s.service(&p) && mine != nil {
+			mine(&p)
+		}
+	}
+	s.walk = false
+}
+
+func (s *Set) service(p *loop.PollFD) bool {
+	for _, h := range s.hosts {
+		if h.ServiceFD(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// Pending is the third part of Turn: core's work that no descriptor announces.
+func (s *Set) Pending() {
+	for i := 0; i < len(s.hosts); i++ {
+		s.hosts[i].ServicePending()
+	}
+	s.compact()
+}
+
+// compact closes the gaps, between turns only.
+func (s *Set) compact() {
+	if s.walk {
+		return
+	}
+	hosts := s.hosts[:0]
+	for _, h := range s.hosts {
+		if h.Hosted() {
+			hosts = append(hosts, h)
+		}
+	}
+	clear(s.hosts[len(hosts):])
+	s.hosts = hosts
+	if s.gaps == 0 {
+		return
+	}
+	n := 0
+	for _, p := range s.fds {
+		if p.Fd >= 0 {
+			s.fds[n] = p
+			s.index[p.Fd] = int32(n + 1)
+			n++
+		}
+	}
+	s.fds, s.gaps = s.fds[:n], 0
+}
+
+// Backend returns a backend that puts core's descriptors into the set: several
+// engines, and several service threads of one, may share it.
+func (s *Set) Backend() loop.Backend { return backend{s} }
+
+type backend struct{ s *Set }
+
+func (b backend) Info() loop.Info { return loop.Info{Name: "extpoll", Foreign: true} }
+
+func (b backend) Open(_ int, svc loop.Service) (loop.Loop, error) {
+	b.s.hosts = append(b.s.hosts, svc)
+	return hosted{b.s}, nil
+}
+
+// hosted is core's side of the set.
+type hosted struct{ s *Set }
+
+func (h hosted) AddPollFD(fd int, ev loop.Events) error       { return h.s.Add(fd, ev) }
+func (h hosted) DelPollFD(fd int)                             { h.s.Remove(fd) }
+func (h hosted) ChangeModePollFD(fd int, _, next loop.Events) { h.s.Change(fd, next) }

@@ -1,0 +1,114 @@
+// Package external hosts core in whatever event loop the application owns: three
+// callbacks say what to watch, and the application calls Thread.ServiceFD,
+// AdjustTimeout and ServicePending when it turns.
+//
+//	set := map[int]loop.Events{}                       // or your loop's own registry
+//	backend := external.Backend(external.Hooks{
+//		Add:    func(fd int, ev loop.Events) error { set[fd] = ev; return nil },
+//		Change: func(fd int, prev, next loop.Events) { set[fd] = next },
+//		Del:    func(fd int) { delete(set, fd) },
+//	})
+//
+// For a poll(2) array, package extpoll has all of this.
+package external
+
+import (
+	"errors"
+	"fmt"
+
+	"anyloop/core/loop"
+)
+
+// ErrHooks says that a required hook is nil.
+var ErrHooks = errors.New("external: Add, Change and Del must be set")
+
+// Hooks are how core reaches the application's loop. They are called on the
+// thread's loop and must not call back into core.
+type Hooks struct {
+	// Name is for logs; default "external".
+	Name string
+	// Add starts watching fd for ev, level-triggered. An error refuses it.
+	Add func(fd int, ev loop.Events) error
+	// Change replaces the interest in fd.
+	Change func(fd int, prev, next loop.Events)
+	// Del stops watching fd, which is still open.
+	Del func(fd int)
+	// Lock and Unlock, if set, stand around every one of the three, for
+	// applications whose table is shared between goroutines. membership is
+	// true around Add and Del.
+	Lock, Unlock func(membership bool)
+	// Rearm, if set, is called when, outside a turn, work has become pending
+	// or the next deadline has moved earlier: for loops whose sleep is a
+	// timer of another library. See loop.Rearmer.
+	Rearm func()
+	// Close, if set, is called when core has left the loop for good.
+	Close func()
+}
+
+// Backend returns a backend for core.Config with one service thread.
+func Backend(h Hooks) loop.Backend {
+	return Threads(func(int) Hooks { return h })
+}
+
+// Threads returns a backend with hooks for each service thread.
+func Threads(hooks func(thread int) Hooks) loop.Backend { return backend{hooks} }
+
+type backend struct{ hooks func(int) Hooks }
+
+func (b backend) Info() loop.Info {
+	name := b.hooks(0).Name
+	if name == "" {
+		name = "external"
+	}
+	return loop.Info{Name: name, Foreign: true}
+}
+
+func (b backend) Open(thread int, _ loop.Service) (loop.Loop, error) {
+	h := b.hooks(thread)
+	if h.Add == nil || h.Change == nil || h.Del == nil {
+		return nil, fmt.Errorf("%w (thread %d)", ErrHooks, thread)
+	}
+	if h.Lock == nil {
+		h.Lock = func(bool) {}
+	}
+	if h.Unlock == nil {
+		h.Unlock = func(bool) {}
+	}
+	if h.Rearm != nil {
+		return rearmed{&hosted{h}}, nil
+	}
+	return &hosted{h}, nil
+}
+
+// hosted is one thread's registrations in the application's loop.
+type hosted struct{ h Hooks }
+
+func (l *hosted) AddPollFD(fd int, ev loop.Events) error {
+	l.h.Lock(true)
+	defer l.h.Unlock(true)
+	return l.h.Add(fd, ev)
+}
+
+func (l *hosted) DelPollFD(fd int) {
+	l.h.Lock(true)
+	defer l.h.Unlock(true)
+	l.h.Del(fd)
+}
+
+func (l *hosted) ChangeModePollFD(fd int, prev, next loop.Events) {
+	l.h.Lock(false)
+	defer l.h.Unlock(false)
+	l.h.Change(fd, prev, next)
+}
+
+// Close implements loop.Closer.
+func (l *hosted) Close() error {
+	if l.h.Close != nil {
+		l.h.Close()
+	}
+	return nil
+}
+
+type rearmed struct{ *hosted }
+
+func (l rearmed) Rearm() { l.h.Rearm() }
