@@ -75,7 +75,9 @@ func (r *h1Role) input(l *link, p []byte) int {
 			return len(p)
 		}
 		if c.pause != 0 {
-			l.flags |= lfAgain
+			if used < len(p) {
+				l.flags |= lfAgain // what is left needs no more bytes, only the resume
+			}
 			return used
 		}
 		if r.phase == h1Busy && !r.bodyOn {
