@@ -82,8 +82,9 @@ func (w *world) dial() *peer {
 // peer speaks to the engine.
 type peer struct {
 	*sim.Peer
-	w   *world
-	buf []byte
+	w       *world
+	buf     []byte
+	lingers bool // its end of stream comes before the descriptor's end
 }
 
 const handshake = "GET / HTTP/1.1\r\nHost: host\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
@@ -110,10 +111,12 @@ func frame(op ws.Opcode, fin bool, payload string) []byte {
 	return ws.AppendFrame(nil, ws.Header{Op: op, Fin: fin, Masked: true, Mask: testMask}, []byte(payload))
 }
 
-func (p *peer) text(s string)              { p.Write(frame(ws.Text, true, s)) }
-func (p *peer) ping(s string)              { p.Write(frame(ws.Ping, true, s)) }
-func (p *peer) pong(s string)              { p.Write(frame(ws.Pong, true, s)) }
-func (p *peer) close(code int, why string) { p.Write(ws.AppendClose(nil, ws.CloseCode(code), why, &testMask)) }
+func (p *peer) text(s string) { p.Write(frame(ws.Text, true, s)) }
+func (p *peer) ping(s string) { p.Write(frame(ws.Ping, true, s)) }
+func (p *peer) pong(s string) { p.Write(frame(ws.Pong, true, s)) }
+func (p *peer) close(code int, why string) {
+	p.Write(ws.AppendClose(nil, ws.CloseCode(code), why, &testMask))
+}
 
 // frames drives and returns what came in, readable: `text "a" | close 1000 "b" | eof`.
 func (p *peer) frames() string {
@@ -190,7 +193,9 @@ type recorder struct {
 	err    error
 }
 
-func (r *recorder) note(format string, a ...any) { r.events = append(r.events, fmt.Sprintf(format, a...)) }
+func (r *recorder) note(format string, a ...any) {
+	r.events = append(r.events, fmt.Sprintf(format, a...))
+}
 
 func (r *recorder) Opened(c *core.Conn, q *core.Request) error {
 	r.c = c
@@ -253,7 +258,9 @@ func recording(name string, recs *[]*recorder, setup func(*recorder)) core.Proto
 
 func echoFn(c *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) }
 
-func echoProtocol() core.Protocol { return core.Protocol{Name: "echo", AnyName: true, WS: core.OnMessage(echoFn)} }
+func echoProtocol() core.Protocol {
+	return core.Protocol{Name: "echo", AnyName: true, WS: core.OnMessage(echoFn)}
+}
 
 // hello answers every request with its method and path.
 func hello(c *core.Conn, r *core.Request, w *core.HTTPWriter) error {

@@ -269,7 +269,7 @@ func (k *Kernel) readiness(f *file) loop.Events {
 	if f.err != 0 {
 		ev |= loop.Err | loop.Hup | loop.In | loop.Out
 	}
-	if (f.in.ended() || f.in.dead) && f.out.closed {
+	if (f.in.fin || f.in.dead) && f.out.closed {
 		ev |= loop.Hup
 	}
 	return ev
