@@ -207,7 +207,7 @@ func TestBrowserEchoAndStatus(t *testing.T) {
 		t.Errorf("the echo says %q", state)
 	}
 
-	p.wait("the loop is named", `document.getElementById("status-loop").textContent === "poll"`)
+	p.wait("the loop is named", `document.getElementById("status-loop").textContent === "`+*loopName+`"`)
 	p.wait("our connections are counted", `Number(document.getElementById("status-open").textContent) >= 4`)
 	p.wait("our connections are listed", `["lws-status", "lws-mirror-protocol", "dumb-increment-protocol", "anyloop-echo"]
 		.every((name) => document.getElementById("status-conns").textContent.includes(name))`)

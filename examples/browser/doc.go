@@ -5,6 +5,7 @@
 // dependency of a program that uses anyloop. Run it from this folder:
 //
 //	go test ./...
+//	go test . -loop external
 //
 // Without a Chromium the tests are skipped by name; with ANYLOOP_CI=1 in the
 // environment they fail instead. ANYLOOP_SERVER may name another server

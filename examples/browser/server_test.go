@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -18,6 +19,8 @@ const (
 	readyWithin = 15 * time.Second
 	stopWithin  = 10 * time.Second
 )
+
+var loopName = flag.String("loop", "poll", "event loop of the server under test")
 
 // buildDir is where buildServer leaves the program; TestMain removes it.
 var buildDir string
@@ -82,7 +85,7 @@ func (s *server) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := append(command[1:len(command):len(command)], "-addr", s.addr, "-loop", "poll")
+	args := append(command[1:len(command):len(command)], "-addr", s.addr, "-loop", *loopName)
 	s.cmd = exec.Command(command[0], args...)
 	s.output = new(strings.Builder)
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
