@@ -43,16 +43,25 @@ func (r *h1Role) upgrade(l *link) {
 	l.role = role
 	c.flags |= cfOpened
 	role.established(l)
-	if o, ok := h.(WSOpener); ok {
-		c.flags |= cfInside
-		c.calling("Opened")
-		err := o.Opened(c, req)
-		c.called()
-		c.flags &^= cfInside
-		c.after(err)
-	}
-	r.freeRequest(l)
+	r.opened(l, h)
 	c.offer()
+}
+
+// opened tells the handler, for which the request can be read for the last time;
+// also after a panic its header table goes back.
+func (r *h1Role) opened(l *link, h WSHandler) {
+	defer r.freeRequest(l)
+	o, ok := h.(WSOpener)
+	if !ok {
+		return
+	}
+	c := l.own
+	c.flags |= cfInside
+	c.calling("Opened")
+	err := o.Opened(c, r.req)
+	c.called()
+	c.flags &^= cfInside
+	c.after(err)
 }
 
 // checkUpgrade returns the status to refuse with, 0 if the handshake is right.
