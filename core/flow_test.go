@@ -414,3 +414,51 @@ func TestHalfCloseGetsItsAnswer(t *testing.T) {
 		t.Errorf("%q, end of stream %v", got, p.EOF())
 	}
 }
+
+// worker answers every request from a job of the pool.
+type worker struct{}
+
+func (worker) Request(c *core.Conn, _ *core.Request) error {
+	return c.Work(func() {}, func(c *core.Conn) error { return c.RequestWritable() })
+}
+func (worker) Writable(_ *core.Conn, w *core.HTTPWriter) error {
+	return w.Respond(200, nil, []byte("done"))
+}
+
+// TestRequestAfterOneAnsweredByAWorkerIsRead: a pause with nothing left to read
+// must not stop the reading for good.
+func TestRequestAfterOneAnsweredByAWorkerIsRead(t *testing.T) {
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{{Protocols: []core.Protocol{{
+		Name: "w", HTTP: func(*core.Conn) core.HTTPHandler { return worker{} }}}}}})
+	p := w.dial()
+	for i := range 5 {
+		p.WriteString("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		got := ""
+		for range 1_000_000 {
+			if got += p.answer(); strings.HasSuffix(got, "done") {
+				break
+			}
+		}
+		if !strings.HasSuffix(got, "done") {
+			t.Fatalf("request %d: %q", i, got)
+		}
+	}
+}
+
+func TestEndOfStreamHeldBackByAPauseIsTold(t *testing.T) {
+	w, recs := oneRecorder(t, sim.Options{}, func(r *recorder) {
+		r.on = func(c *core.Conn, _ core.Fragment) error { return c.Pause() }
+	})
+	p := w.ws()
+	p.text("a")
+	p.CloseWrite()
+	w.k.Drive()
+	if n := (*recs)[0].count("closed"); n != 0 {
+		t.Fatal("closed while paused")
+	}
+	(*recs)[0].c.Resume()
+	w.k.Drive()
+	if n := (*recs)[0].count("closed"); n != 1 {
+		t.Errorf("Closed came %d times after Resume", n)
+	}
+}

@@ -120,9 +120,7 @@ func (l *link) resumeInput() {
 	t := l.tail()
 	l.flags &^= lfAgain
 	if len(t) == 0 {
-		if l.is(lfEOF) {
-			l.role.eof(l)
-		}
+		l.tellEOF()
 		return
 	}
 	s := l.store
@@ -132,7 +130,15 @@ func (l *link) resumeInput() {
 		l.keep().tail = t[n:]
 	}
 	l.shrink()
-	if l.is(lfEOF) && !l.is(lfAgain) && l.own.pause == 0 {
+	if !l.is(lfAgain) && l.own.pause == 0 {
+		l.tellEOF()
+	}
+}
+
+// tellEOF tells the role of an end of stream that was read earlier, behind the
+// bytes that came before it.
+func (l *link) tellEOF() {
+	if l.is(lfEOF) && l.flags&(lfFinish|lfDoomed|lfDead) == 0 {
 		l.role.eof(l)
 	}
 }
