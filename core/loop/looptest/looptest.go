@@ -34,6 +34,8 @@ type Host struct {
 	Addr string
 	// Dial connects to an address; default TCP.
 	Dial func(addr string) (net.Conn, error)
+	// Bound is how long to wait for what must happen; default Bound.
+	Bound time.Duration
 }
 
 // Bound is how long the suite waits for something that must happen: far longer
@@ -112,6 +114,9 @@ func newHarness(t TB, h Host, wrap func(loop.Backend) loop.Backend) *harness {
 	if h.Addr == "" {
 		h.Addr = "127.0.0.1:0"
 	}
+	if h.Bound == 0 {
+		h.Bound = Bound
+	}
 	if h.Dial == nil {
 		h.Dial = func(addr string) (net.Conn, error) { return net.DialTimeout("tcp", addr, Bound) }
 	}
@@ -167,7 +172,7 @@ func (r *running) stop() {
 		r.eng.Stop(-1)
 		select {
 		case <-r.eng.Done():
-		case <-time.After(Bound):
+		case <-time.After(r.h.host.Bound):
 			r.h.t.Errorf("the engine did not end")
 			return
 		}
@@ -176,7 +181,7 @@ func (r *running) stop() {
 			if err != nil {
 				r.h.t.Errorf("the loop ended with: %v", err)
 			}
-		case <-time.After(Bound):
+		case <-time.After(r.h.host.Bound):
 			r.h.t.Errorf("the loop's owner does not return")
 		}
 	})
@@ -198,7 +203,7 @@ func (r *running) wait(done <-chan struct{}, what string) {
 	r.h.t.Helper()
 	select {
 	case <-done:
-	case <-time.After(Bound):
+	case <-time.After(r.h.host.Bound):
 		r.h.t.Fatalf("%s", what)
 	}
 }
@@ -206,7 +211,7 @@ func (r *running) wait(done <-chan struct{}, what string) {
 // until waits for a condition of the loop's domain.
 func (r *running) until(what string, cond func() bool) {
 	r.h.t.Helper()
-	for end := time.Now().Add(Bound); ; {
+	for end := time.Now().Add(r.h.host.Bound); ; {
 		ok := false
 		r.between(func() { ok = cond() })
 		if ok {
@@ -224,7 +229,7 @@ func (r *running) dial() net.Conn {
 	if err != nil {
 		r.h.t.Fatalf("dial: %v", err)
 	}
-	c.SetDeadline(time.Now().Add(Bound))
+	c.SetDeadline(time.Now().Add(r.h.host.Bound))
 	r.h.t.Cleanup(func() { c.Close() })
 	return c
 }

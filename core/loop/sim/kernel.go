@@ -329,3 +329,12 @@ func (k *Kernel) OpenApp() int {
 
 // CloseApp closes it.
 func (k *Kernel) CloseApp(fd int) { k.close(k.file(fd)) }
+
+// OpenAppOr is OpenApp, but returns none when there is no descriptor left.
+func (k *Kernel) OpenAppOr(none int) int {
+	fd, err := k.open(&file{kind: kindApp})
+	if err != nil {
+		return none
+	}
+	return fd
+}
