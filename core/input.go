@@ -1,8 +1,6 @@
 package core
 
 import (
-	"syscall"
-
 	"anyloop/core/loop"
 )
 
@@ -164,34 +162,22 @@ func (l *link) readFailed(err error) {
 	l.doom(&TransportError{Op: "read", Err: err})
 }
 
-// confirmHangup: the loop says hang-up or error on a link that may not read.
-// Neither can be masked, so if it is true the loop must stop watching; what the
-// peer left unread stays readable for HangupTimeout.
+// confirmHangup: the loop says hang-up or error on a link that may not read. The
+// system is asked whether that is so: a report is only a hint. If it is, neither
+// can be masked, so the loop must stop watching; what the peer left unread stays
+// readable for HangupTimeout.
 func (l *link) confirmHangup() {
 	if err := l.wireError(); err != nil {
 		l.doom(&TransportError{Op: "poll", Err: err})
 		return
 	}
-	n, err := l.wirePeek()
-	switch {
-	case err != nil && again(err):
-		return // a false alarm
-	case err == syscall.ENOTSOCK || err == syscall.ENOTTY:
-		if l.wireHungUp() {
-			l.doom(errPeerGone)
-		}
-	case err != nil:
-		l.doom(&TransportError{Op: "poll", Err: err})
-	case l.is(lfEOF):
-		// Its end of stream is known and proves nothing new: it may only
-		// have closed its side and wait for our answer.
-		if l.wireHungUp() {
-			l.doom(errPeerGone)
-		}
-	case n > 0 || len(l.tail()) > 0:
+	if !l.wireHungUp() {
+		return
+	}
+	if n, _ := l.wirePeek(); n > 0 || len(l.tail()) > 0 {
 		l.unwatch()
 		l.hangup(errPeerGone)
-	default:
-		l.doom(errPeerGone)
+		return
 	}
+	l.doom(errPeerGone)
 }

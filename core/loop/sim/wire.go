@@ -14,6 +14,7 @@ type wire struct {
 	underway int // bytes sent but not arrived
 	cap      int
 	latency  time.Duration
+	last     time.Time // arrival of what was sent last: nothing overtakes it
 	closed   bool // the sender has ended it
 	fin      bool // and the end has arrived
 	dead     bool // the reader has gone
@@ -63,7 +64,7 @@ func (k *Kernel) put(w *wire, p []byte) int {
 	if n == 0 {
 		return 0
 	}
-	if w.latency == 0 {
+	if w.latency == 0 && w.underway == 0 {
 		w.buf = append(w.buf, p[:n]...)
 		w.to(k)
 		return n
@@ -79,7 +80,7 @@ func (k *Kernel) end(w *wire) {
 		return
 	}
 	w.closed = true
-	if w.latency == 0 {
+	if w.latency == 0 && w.underway == 0 {
 		w.fin = true
 		w.to(k)
 		return
@@ -90,6 +91,10 @@ func (k *Kernel) end(w *wire) {
 func (k *Kernel) later(d delivery) {
 	k.counts.Deliveries++
 	d.at, d.seq = k.now.Add(d.w.latency), k.counts.Deliveries
+	if d.at.Before(d.w.last) {
+		d.at = d.w.last
+	}
+	d.w.last = d.at
 	h := deliveries(k.due)
 	heap.Push(&h, d)
 	k.due = h
