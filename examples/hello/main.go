@@ -8,9 +8,8 @@ import (
 	"anyloop/loops/poll"
 )
 
-func echo(c *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) }
-
 func main() {
+	echo := func(c *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) }
 	eng, err := core.New(core.Config{
 		Backend: poll.Backend(),
 		VHosts: []core.VHost{{
@@ -18,8 +17,8 @@ func main() {
 			Protocols: []core.Protocol{{Name: "echo", WS: core.OnMessage(echo)}},
 		}},
 	})
-	if err != nil {
-		log.Fatal(err)
+	if err == nil {
+		err = eng.Run(context.Background())
 	}
-	log.Fatal(eng.Run(context.Background()))
+	log.Fatal(err)
 }

@@ -60,7 +60,7 @@ func TestInteropLibwebsocketsClient(t *testing.T) {
 				t.Fatal(err)
 			}
 			// It opens dumb-increment and mirror, and prints what comes in.
-			until(t, []string{"rx 1 '2'", "rx 2 '10'"}, client, host, "--port="+port)
+			until(t, []string{"rx 1 '2'", "rx 2 '10'"}, client, host, "--port="+port, "-d", "1039") // 1039: with the lines that show what was received
 		})
 	}
 }
