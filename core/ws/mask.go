@@ -7,7 +7,7 @@ import (
 
 // wideFrom is the length from which XORBytes over an expanded key beats words of
 // eight bytes; see BenchmarkMask.
-const wideFrom = 128
+const wideFrom = 512
 
 // Mask masks or unmasks b in place (RFC 6455 5.3); pos is how many bytes of the
 // payload came before b.
