@@ -38,6 +38,7 @@ type Set struct {
 	index []int32       // of each descriptor in fds, plus one; 0: none
 	gaps  int
 	hosts []loop.Service
+	now   loop.PollFD // the entry being served: a copy, since the array may move
 	walk  bool
 }
 
@@ -106,7 +107,7 @@ func (s *Set) Interest(fd int) (ev loop.Events, ok bool) {
 // Turn waits at most d (d < 0: for ever, or until the next deadline of core),
 // lets core handle its descriptors, calls mine for each ready descriptor that is
 // the application's, and does core's pending work. mine may add, change and
-// remove descriptors; its PollFD is a copy.
+// remove descriptors; its PollFD is a copy, valid until it returns.
 func (s *Set) Turn(d time.Duration, mine func(p *loop.PollFD)) error {
 	if _, err := s.Wait(d); err != nil {
 		return err
@@ -144,10 +145,10 @@ func (s *Set) Each(mine func(p *loop.PollFD)) {
 		if s.fds[i].Revents == 0 || s.fds[i].Fd < 0 {
 			continue
 		}
-		p := loop.PollFD(s.fds[i])
+		s.now = loop.PollFD(s.fds[i])
 		s.fds[i].Revents = 0
-		if !s.service(&p) && mine != nil {
-			mine(&p)
+		if !s.service(&s.now) && mine != nil {
+			mine(&s.now)
 		}
 	}
 	s.walk = false

@@ -133,6 +133,7 @@ type poller interface {
 type Loop struct {
 	s      loop.Service
 	p      poller
+	pfd    loop.PollFD   // the one being served: here, since one on the stack would be allocated
 	bell   *sys.Doorbell // nested only
 	bellFD int
 	timer  *time.Timer
@@ -180,8 +181,8 @@ func (l *Loop) deliver() (n int) {
 			l.bellAt = -1
 			continue
 		}
-		p := loop.PollFD{Fd: int32(fd), Events: int16(ev), Revents: int16(ev)}
-		l.s.ServiceFD(&p)
+		l.pfd = loop.PollFD{Fd: int32(fd), Events: int16(ev), Revents: int16(ev)}
+		l.s.ServiceFD(&l.pfd)
 	}
 }
 
