@@ -24,7 +24,7 @@ type h1Role struct {
 	drop    bool // its rest is dropped
 	keep    bool // the connection may serve another request
 	inInput bool
-	bodyErr bool
+	waiting bool // for a header table
 }
 
 // h1Phase is where the connection is:
@@ -132,19 +132,20 @@ func (r *h1Role) begin(l *link) bool {
 		l.th.queue(c)
 		return false
 	}
+	if l.phase != phaseHandshake && !r.waiting {
+		r.since = l.th.now()
+	}
 	t := l.th.headers.get(c, c.limits())
 	if t == nil {
 		l.flags |= lfAgain
 		return false
 	}
+	r.waiting = false
 	r.served++
 	r.phase = h1Head
 	r.parser = h1.Parser{}
 	r.req = &Request{c: c, table: t}
 	r.req.w.r = r.req
-	if l.phase != phaseHandshake {
-		r.since = l.th.now()
-	}
 	return true
 }
 
@@ -280,7 +281,6 @@ func (r *h1Role) afterHandler(l *link, err error) {
 func (r *h1Role) bodyBytes(l *link, p []byte) (n int, more bool) {
 	data, n, done, err := r.body.Next(p)
 	if err != nil {
-		r.bodyErr = true
 		r.refuse(l, err)
 		return len(p), false
 	}
@@ -524,13 +524,21 @@ func (r *h1Role) eof(l *link) {
 
 func (r *h1Role) pausing(c *Conn, paused bool) {
 	l := c.link
+	lim := c.limits()
 	if paused {
 		l.disarm()
+		if r.waiting = c.pause == pauseHeader; r.waiting && lim.HandshakeTimeout > 0 {
+			// Waiting for a header table is bounded like sending a
+			// header: or slow senders would make the queue endless.
+			l.armAt(phaseHeader, r.since+int64(lim.HandshakeTimeout))
+		}
 		return
 	}
 	switch r.phase {
 	case h1Idle, h1Head:
-		r.since = l.th.now()
+		if !r.waiting {
+			r.since = l.th.now()
+		}
 		r.headProgress(l)
 	case h1Busy:
 		r.rearm(l)

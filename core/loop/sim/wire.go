@@ -15,9 +15,9 @@ type wire struct {
 	cap      int
 	latency  time.Duration
 	last     time.Time // arrival of what was sent last: nothing overtakes it
-	closed   bool // the sender has ended it
-	fin      bool // and the end has arrived
-	dead     bool // the reader has gone
+	closed   bool      // the sender has ended it
+	fin      bool      // and the end has arrived
+	dead     bool      // the reader has gone
 	to       func(k *Kernel)
 }
 
