@@ -23,13 +23,20 @@ const (
 // Limits.OutboxBytes and Limits.OutboxCount. Its handler's Writable must pass
 // the writer on to Outbox.Writable. All methods but SendFrom: loop thread only.
 type Outbox struct {
-	c       *Conn
+	c      *Conn
+	q      *outQueue // nil until something had to wait
+	policy Policy
+}
+
+// outQueue is what waits; while a peer keeps up there is none.
+type outQueue struct {
 	items   []outItem // from head
 	head    int
 	bytes   int
 	dropped uint64
-	policy  Policy
 }
+
+func (q *outQueue) len() int { return len(q.items) - q.head }
 
 type outItem struct {
 	data   []byte // ours
@@ -73,52 +80,69 @@ func (o *Outbox) SendFrom(m Message) error {
 }
 
 // Len returns the number of messages that wait.
-func (o *Outbox) Len() int { return len(o.items) - o.head }
+func (o *Outbox) Len() int {
+	if o.q == nil {
+		return 0
+	}
+	return o.q.len()
+}
 
 // Pending returns the bytes that wait here and below.
-func (o *Outbox) Pending() int { return o.bytes + o.c.Pending() }
+func (o *Outbox) Pending() int {
+	if o.q == nil {
+		return o.c.Pending()
+	}
+	return o.q.bytes + o.c.Pending()
+}
 
 // Dropped returns how many messages DropOldest has dropped.
-func (o *Outbox) Dropped() uint64 { return o.dropped }
+func (o *Outbox) Dropped() uint64 {
+	if o.q == nil {
+		return 0
+	}
+	return o.q.dropped
+}
 
 func (o *Outbox) keep(m Message) error {
 	lim := o.c.limits()
 	if over(len(m.Data), lim.WriteLimit) {
 		return ErrTooLong
 	}
-	for o.Len() > 0 && (over(o.bytes+len(m.Data), lim.OutboxBytes) || over(o.Len()+1, lim.OutboxCount)) {
+	if o.q == nil {
+		o.q = &outQueue{}
+	}
+	q := o.q
+	for q.len() > 0 && (over(q.bytes+len(m.Data), lim.OutboxBytes) || over(q.len()+1, lim.OutboxCount)) {
 		switch o.policy {
 		case DropOldest:
-			o.pop()
-			o.dropped++
+			q.pop()
+			q.dropped++
 			continue
 		case CloseSlow:
 			o.c.closeLater(&CloseError{Code: int(ws.CloseTryAgainLater), Text: "too slow"})
 		}
 		return ErrFull
 	}
-	o.items = append(o.items, outItem{append([]byte(nil), m.Data...), m.Binary})
-	o.bytes += len(m.Data)
+	q.items = append(q.items, outItem{append([]byte(nil), m.Data...), m.Binary})
+	q.bytes += len(m.Data)
 	if o.policy == PauseSource {
 		o.c.setPause(pauseOutbox, true)
 	}
 	return o.c.RequestWritable()
 }
 
-func (o *Outbox) pop() outItem {
-	it := o.items[o.head]
-	o.items[o.head] = outItem{}
-	o.head++
-	o.bytes -= len(it.data)
-	if o.head == len(o.items) {
-		o.items, o.head = o.items[:0], 0
-		if cap(o.items) > 16 {
-			o.items = nil
-		}
-	} else if o.head > 32 && o.head*2 > len(o.items) {
-		n := copy(o.items, o.items[o.head:])
-		clear(o.items[n:])
-		o.items, o.head = o.items[:n], 0
+// pop takes the oldest; the emptied queue keeps no memory to speak of.
+func (q *outQueue) pop() outItem {
+	it := q.items[q.head]
+	q.items[q.head] = outItem{}
+	q.head++
+	q.bytes -= len(it.data)
+	if q.head == len(q.items) {
+		q.items, q.head = nil, 0
+	} else if q.head > 32 && q.head*2 > len(q.items) {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
 	}
 	return it
 }
@@ -128,12 +152,15 @@ func (o *Outbox) Writable(w *WSWriter) error {
 	if o.Len() == 0 {
 		return nil
 	}
-	it := o.pop()
+	it := o.q.pop()
 	if err := w.Send(Message{it.data, it.binary}); err != nil {
 		return err
 	}
 	if o.Len() > 0 {
 		return o.c.RequestWritable()
+	}
+	if o.q.dropped == 0 {
+		o.q = nil
 	}
 	if o.policy == PauseSource {
 		o.c.setPause(pauseOutbox, false)

@@ -13,10 +13,8 @@ type wsRole struct {
 	dec      ws.Decoder
 	h        WSHandler
 	w        WSWriter
-	valid    int64 // when the peer last proved to be there
-	heard    int64 // last message, kept only if IdleTimeout is set
-	paused   int64 // when we paused it
-	pong     []byte
+	valid    int64   // when the peer last proved to be there
+	rare     *wsRare // what few connections need at a time
 	sub      wsClosing
 	txOpen   bool // an outgoing message lacks its final fragment
 	txBinary bool
@@ -24,6 +22,20 @@ type wsRole struct {
 	pinged   bool // a Ping is out, or due
 	pingDue  bool // it waits for the output to drain
 	opt      wsOptional
+}
+
+// wsRare is kept apart, so that an idle WebSocket does not pay for it.
+type wsRare struct {
+	heard  int64  // last message, kept only if IdleTimeout is set
+	paused int64  // when we paused it
+	pong   []byte // owed while the output is choked
+}
+
+func (r *wsRole) seldom() *wsRare {
+	if r.rare == nil {
+		r.rare = &wsRare{}
+	}
+	return r.rare
 }
 
 type wsLimits struct{ ws.Limits }
@@ -88,7 +100,10 @@ func newWS(c *Conn, h WSHandler) *wsRole {
 // established starts the limits.
 func (r *wsRole) established(l *link) {
 	now := l.th.now()
-	r.valid, r.heard = now, now
+	r.valid = now
+	if l.own.limits().IdleTimeout > 0 {
+		r.seldom().heard = now
+	}
 	l.phase = 0
 	r.rearm(l)
 }
@@ -151,7 +166,7 @@ func (r *wsRole) receive(c *Conn, ev *ws.Event) {
 		th.stats.Messages++
 	}
 	if lim := &c.vh.limits; lim.IdleTimeout > 0 {
-		r.heard = th.now()
+		r.seldom().heard = th.now()
 		r.rearm(c.link)
 	}
 	c.flags |= cfInside
@@ -232,16 +247,18 @@ func (r *wsRole) gotPing(l *link, data []byte) {
 	if r.sub != wsOpen {
 		return
 	}
-	r.pong = append(r.pong[:0], data...)
-	r.pongDue = true
 	if !l.choked() {
-		r.sendPong(l)
+		r.frame(l, ws.Pong, true, data)
+		return
 	}
+	rare := r.seldom()
+	rare.pong = append(rare.pong[:0], data...)
+	r.pongDue = true
 }
 
 func (r *wsRole) sendPong(l *link) {
-	r.frame(l, ws.Pong, true, r.pong)
-	r.pong, r.pongDue = nil, false
+	r.frame(l, ws.Pong, true, r.rare.pong)
+	r.rare.pong, r.pongDue = nil, false
 }
 
 // gotClose: the peer's Close frame.
@@ -378,13 +395,14 @@ func (r *wsRole) pausing(c *Conn, paused bool) {
 	}
 	l := c.link
 	now := l.th.now()
+	rare := r.seldom()
 	if paused {
-		r.paused = now
+		rare.paused = now
 		l.disarm()
 		return
 	}
-	r.valid += now - r.paused
-	r.heard += now - r.paused
+	r.valid += now - rare.paused
+	rare.heard += now - rare.paused
 	r.rearm(l)
 }
 
@@ -406,7 +424,9 @@ func (r *wsRole) rearm(l *link) {
 		consider(phasePing, r.valid, int64(lim.PingInterval))
 	}
 	consider(phasePong, r.valid, int64(lim.PongTimeout))
-	consider(phaseIdle, r.heard, int64(lim.IdleTimeout))
+	if lim.IdleTimeout > 0 {
+		consider(phaseIdle, r.seldom().heard, int64(lim.IdleTimeout))
+	}
 	switch {
 	case phase == 0:
 		l.disarm()

@@ -65,9 +65,9 @@ type ClosedHandler interface {
 // given to, and takes one message, fragment or control frame there.
 type WSWriter struct {
 	c    *Conn
+	n    uint32 // bytes of the write that was accepted
 	live bool
 	used bool
-	n    int // bytes of the write that was accepted
 }
 
 // Text sends a text message. p is the caller's again when Text returns; it must
@@ -137,6 +137,6 @@ func (w *WSWriter) take(n int) error {
 			"conn", w.c.String(), "first", w.n, "second", n)
 		return ErrAlreadyWritten
 	}
-	w.used, w.n = true, n
+	w.used, w.n = true, uint32(n)
 	return nil
 }
