@@ -184,7 +184,6 @@ func (p *peer) answer() string {
 
 // recorder is a WebSocket handler that notes its callbacks.
 type recorder struct {
-	w      *world
 	c      *core.Conn
 	events []string
 	on     func(c *core.Conn, f core.Fragment) error

@@ -17,8 +17,7 @@ import (
 // above the link assumes one. Frames are: conn number, kind, length, data.
 type muxRole struct {
 	baseRole
-	conns  map[byte]*muxConn
-	opened int
+	conns map[byte]*muxConn
 }
 
 type muxConn struct {

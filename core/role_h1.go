@@ -1,10 +1,7 @@
 package core
 
 import (
-	"errors"
-
 	"anyloop/core/h1"
-	"anyloop/core/header"
 )
 
 // h1Role is a link that speaks HTTP/1.1 as a server.
@@ -404,96 +401,6 @@ func (r *h1Role) freeRequest(l *link) {
 	l.th.headers.put(t)
 }
 
-// refuse answers what is not a valid request and closes.
-func (r *h1Role) refuse(l *link, err error) {
-	status, text := 400, ""
-	var he *h1.Error
-	if errors.As(err, &he) {
-		status, text = he.Status, he.Text
-	}
-	c := l.own
-	c.vh.log.Info("bad request", "conn", c.String(), "peer", c.peer, "status", status, "err", err)
-	if c.cause == nil {
-		c.cause = err
-	}
-	r.keep = false
-	if r.req == nil || r.req.w.headed {
-		l.finish(err, true)
-		return
-	}
-	r.respondError(l, status, text)
-}
-
-// respondError answers with a page of ours; the handler is not asked.
-func (r *h1Role) respondError(l *link, status int, text string) {
-	w := &r.req.w
-	r.drop = true
-	if r.phase != h1Busy {
-		r.bodyOn = false
-	}
-	w.live, w.used, w.headed = true, false, false
-	w.Error(status, text)
-	w.live = false
-	if !r.keep {
-		r.failClose(l)
-		return
-	}
-	r.maybeNext(l)
-}
-
-// failClose ends the connection behind an error page: the peer may be sending
-// still, so linger.
-func (r *h1Role) failClose(l *link) {
-	r.phase = h1Over
-	cause := l.own.cause
-	r.freeRequest(l)
-	l.finish(cause, true)
-}
-
-// closeConn: a handler returned an error, or Close was called.
-func (r *h1Role) closeConn(c *Conn, cause error) {
-	l := c.link
-	r.keep = false
-	if errors.Is(cause, ErrDrop) || l.is(lfTxDead) || r.req == nil {
-		if r.req == nil && !errors.Is(cause, ErrDrop) {
-			r.phase = h1Over
-			l.finish(cause, false)
-			return
-		}
-		l.doom(cause)
-		return
-	}
-	if !r.req.w.headed && r.phase == h1Busy {
-		status := 500
-		var he *HTTPError
-		if errors.As(cause, &he) {
-			status = he.Status
-		} else {
-			c.vh.log.Error("handler failed", "conn", c.String(), "protocol", c.Protocol(), "err", cause)
-		}
-		r.respondError(l, status, "")
-		return
-	}
-	// Half a response can only be cut off, so that the peer sees it is half.
-	r.phase = h1Over
-	r.freeRequest(l)
-	l.finish(cause, false)
-}
-
-// HTTPError is an error that names the status to answer with: in a filter, or
-// returned by an HTTP handler before the head is written.
-type HTTPError struct {
-	Status int
-	Text   string
-}
-
-func (e *HTTPError) Error() string {
-	if e.Text != "" {
-		return "core: status " + h1.StatusText(e.Status) + ": " + e.Text
-	}
-	return "core: status " + h1.StatusText(e.Status)
-}
-
 func (r *h1Role) drained(l *link) {
 	l.own.flags |= cfUnchoke
 	if r.phase == h1Idle {
@@ -545,62 +452,6 @@ func (r *h1Role) pausing(c *Conn, paused bool) {
 	}
 }
 
-// rearm restarts the limit on body and response.
-func (r *h1Role) rearm(l *link) {
-	if r.phase != h1Busy || r.req == nil || l.own.pause != 0 {
-		return
-	}
-	if r.req.w.held && !r.bodyOn && !l.choked() {
-		l.disarm()
-		return
-	}
-	l.arm(phaseContent, l.own.limits().ContentTimeout)
-}
-
-func (r *h1Role) expire(l *link) {
-	c := l.own
-	lim := c.limits()
-	switch l.phase {
-	case phaseHandshake, phaseHeader:
-		r.late(l, &LimitError{"HandshakeTimeout", lim.HandshakeTimeout})
-	case phaseHeaderIdle:
-		r.late(l, &LimitError{"HeaderIdleTimeout", lim.HeaderIdleTimeout})
-	case phaseKeepAlive:
-		l.phase = 0
-		r.phase = h1Over
-		l.finish(nil, false)
-	case phaseContent:
-		if r.req != nil && !r.req.w.ended && !l.choked() && !r.bodyOn {
-			c.vh.log.Warn("a handler has not ended its response within ContentTimeout",
-				"conn", c.String(), "protocol", c.Protocol(), "path", r.req.Path())
-		}
-		err := &LimitError{"ContentTimeout", lim.ContentTimeout}
-		if c.cause == nil {
-			c.cause = err
-		}
-		if r.req != nil && !r.req.w.headed && r.bodyOn {
-			r.late(l, err)
-			return
-		}
-		l.doom(err)
-	}
-}
-
-// late answers 408 if a request has begun, and closes (RFC 9110 15.5.9).
-func (r *h1Role) late(l *link, err *LimitError) {
-	c := l.own
-	if c.cause == nil {
-		c.cause = err
-	}
-	l.phase = 0
-	if r.req == nil {
-		l.doom(err)
-		return
-	}
-	r.keep = false
-	r.respondError(l, 408, "")
-}
-
 func (r *h1Role) stop(l *link) {
 	r.keep = false
 	if r.phase == h1Idle && len(l.tail()) == 0 {
@@ -612,75 +463,4 @@ func (r *h1Role) stop(l *link) {
 func (r *h1Role) gone(l *link, err error) {
 	r.freeRequest(l)
 	l.own.end(err)
-}
-
-// dateField and friends are written into every head.
-func (r *h1Role) writeHead(w *HTTPWriter, status int, h Header, length int64) {
-	req, l := w.r, w.r.c.link
-	vh := l.own.vh
-	if status == 200 && vh.cfg.ErrorDocument404 != "" && string(req.head.Path()) == vh.cfg.ErrorDocument404 {
-		status = 404
-	}
-	w.headed, w.status, w.left = true, status, length
-	w.noBody = !h1.BodyAllowed(req.head.Method, status)
-	if length < 0 && !w.noBody {
-		w.chunked = req.head.Minor >= 1
-		if w.toClose = !w.chunked; w.toClose {
-			r.keep = false
-		}
-	}
-	size := 256
-	for i := range h {
-		size += len(h[i].Name) + len(h[i].Value) + 4
-	}
-	b := l.outbuf(size)
-	out := h1.AppendStatus(*b, 1, status)
-	out = append(out, "date: "...)
-	out = append(out, l.th.date()...)
-	out = append(out, '\r', '\n')
-	out = appendFields(out, h, nil)
-	out = appendFields(out, vh.cfg.Header, h)
-	if r.mount != nil {
-		out = appendFields(out, r.mount.Header, h)
-	}
-	switch {
-	case w.chunked:
-		out = append(out, "transfer-encoding: chunked\r\n"...)
-	case length >= 0 && status != 204 && status != 304:
-		out = append(out, "content-length: "...)
-		out = h1.AppendInt(out, length)
-		out = append(out, '\r', '\n')
-	}
-	switch {
-	case !r.keep:
-		out = append(out, "connection: close\r\n"...)
-	case req.head.Minor == 0:
-		out = append(out, "connection: keep-alive\r\n"...)
-	}
-	*b = append(out, '\r', '\n')
-}
-
-// appendFields writes those of h that over does not have.
-func appendFields(dst []byte, h, over Header) []byte {
-	for i := range h {
-		if len(over) > 0 && over.has(h[i].Name) {
-			continue
-		}
-		dst = append(dst, h[i].Name...)
-		dst = append(dst, ": "...)
-		dst = append(dst, h[i].Value...)
-		dst = append(dst, '\r', '\n')
-	}
-	return dst
-}
-
-// offered lists the subprotocols that the client offers, in order.
-func offered(t *header.Table) []string {
-	var all []string
-	for v := range t.Values("sec-websocket-protocol") {
-		for tok := range header.Tokens(v) {
-			all = append(all, string(tok))
-		}
-	}
-	return all
 }

@@ -10,18 +10,17 @@ import (
 // wsRole is a link that speaks RFC 6455.
 type wsRole struct {
 	baseRole
-	dec      ws.Decoder
-	h        WSHandler
-	w        WSWriter
-	valid    int64   // when the peer last proved to be there
-	rare     *wsRare // what few connections need at a time
-	sub      wsClosing
-	txOpen   bool // an outgoing message lacks its final fragment
-	txBinary bool
-	pongDue  bool
-	pinged   bool // a Ping is out, or due
-	pingDue  bool // it waits for the output to drain
-	opt      wsOptional
+	dec     ws.Decoder
+	h       WSHandler
+	w       WSWriter
+	valid   int64   // when the peer last proved to be there
+	rare    *wsRare // what few connections need at a time
+	sub     wsClosing
+	txOpen  bool // an outgoing message lacks its final fragment
+	pongDue bool
+	pinged  bool // a Ping is out, or due
+	pingDue bool // it waits for the output to drain
+	opt     wsOptional
 }
 
 // wsRare is kept apart, so that an idle WebSocket does not pay for it.

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"anyloop/core/h1"
+	"anyloop/core/header"
 	"anyloop/core/ws"
 )
 
@@ -153,4 +154,15 @@ func (r *h1Role) write101(l *link, echo string) {
 	out = append(out, '\r', '\n')
 	out = appendFields(out, l.own.vh.cfg.Header, nil)
 	*b = append(out, '\r', '\n')
+}
+
+// offered lists the subprotocols that the client offers, in order.
+func offered(t *header.Table) []string {
+	var all []string
+	for v := range t.Values("sec-websocket-protocol") {
+		for tok := range header.Tokens(v) {
+			all = append(all, string(tok))
+		}
+	}
+	return all
 }

@@ -208,7 +208,7 @@ func (b backend) Info() loop.Info { return loop.Info{Name: "extpoll", Foreign: t
 
 func (b backend) Open(_ int, svc loop.Service) (loop.Loop, error) {
 	b.s.hosts = append(b.s.hosts, svc)
-	return hosted{b.s}, nil
+	return hosted(b), nil
 }
 
 // hosted is core's side of the set.

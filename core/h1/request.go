@@ -76,7 +76,6 @@ type Request struct {
 	UpgradeWS     bool // Upgrade: websocket, and Connection names it
 
 	method, target, path, query, host []byte
-	tooLong                           bool
 }
 
 // MethodName returns the method as it was sent.

@@ -6,7 +6,6 @@ package mutants
 
 import (
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -34,7 +33,6 @@ type shim struct {
 	svc    loop.Service // core
 	inner  loop.Loop    // the loop (with the probe)
 
-	mu      sync.Mutex
 	order   []int
 	busy    string // the entry point that runs
 	add     func(fd int, ev loop.Events) error
