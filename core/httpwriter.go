@@ -67,11 +67,13 @@ func (w *HTTPWriter) Head(status int, h Header, length int64) error {
 // itself with its last byte.
 func (w *HTTPWriter) Write(p []byte) (int, error) {
 	switch {
-	case w.live && w.ended:
+	case !w.live || w.used:
+		return 0, w.take(len(p))
+	case w.ended:
 		return 0, ErrResponseEnded
-	case w.live && !w.headed:
+	case !w.headed:
 		return 0, ErrHeadNotWritten
-	case w.live && w.noBody:
+	case w.noBody:
 		return 0, ErrBodyNotAllowed
 	}
 	n := min(len(p), bodyPiece, w.Allowance())

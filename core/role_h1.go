@@ -197,17 +197,18 @@ func (r *h1Role) dispatch(l *link) {
 	err := r.h.Request(c, req)
 	c.called()
 	c.flags &^= cfInside
-	r.afterHandler(l, err)
-	if l.flags&(lfDoomed|lfFinish) != 0 || r.req != req {
+	if !c.after(err) {
 		return
 	}
-	if req.head.Expect100 && r.bodyOn && !req.w.headed {
+	if req.head.ContentLength == 0 {
+		r.bodyDone(l) // an empty body that was announced has its end too
+		return
+	}
+	c.offer()
+	if req.head.Expect100 && r.bodyOn && r.req == req && !req.w.headed && l.flags&(lfDoomed|lfFinish) == 0 {
 		// RFC 9110 10.1.1: the handler wants the body.
 		b := l.outbuf(32)
 		*b = append(*b, "HTTP/1.1 100 Continue\r\n\r\n"...)
-	}
-	if !r.bodyOn && req.head.ContentLength == 0 {
-		r.bodyDone(l)
 	}
 }
 
@@ -314,16 +315,16 @@ func (r *h1Role) deliver(l *link, data []byte) {
 }
 
 func (r *h1Role) bodyDone(l *link) {
-	h, ok := r.h.(BodyHandler)
-	if ok && !r.drop {
-		c := l.own
+	c := l.own
+	var err error
+	if h, ok := r.h.(BodyHandler); ok && !r.drop {
 		c.flags |= cfInside
 		c.calling("BodyDone")
-		err := h.BodyDone(c)
+		err = h.BodyDone(c)
 		c.called()
 		c.flags &^= cfInside
-		r.afterHandler(l, err)
 	}
+	r.afterHandler(l, err)
 	r.maybeNext(l)
 }
 

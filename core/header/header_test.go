@@ -79,7 +79,9 @@ func TestAccepts(t *testing.T) {
 		want  bool
 	}{
 		{"gzip", true}, {"GZIP;q=0.5", true}, {"gzip;q=0", false}, {"gzip; q=0.000", false}, {"br", false}, {"*", true},
-		{"*;q=0", false}, {"gzip;q=0, *", false}, {"", false}, {"br, gzip;q=1.0", true}, {"gzip;q=x", false}, {"gzip;q=", true},
+		{"*;q=0", false}, {"gzip;q=0, *", false}, {"*, gzip;q=0", false}, {"", false}, {"br, gzip;q=1.0", true}, {"gzip;q=x", false},
+		{"gzip;q=", false}, {"gzip;q=1.001", false}, {"gzip;q=0.0001", false}, {"gzip;q=2", false}, {"gzip;q=10", false},
+		{"gzip; Q=0.001 ", true}, {"gzip;level=9;q=0", false}, {"gzip;level=9", true}, {"x-gzip", true}, {"gzipx", false}, {"gzip;;q=0", false},
 	} {
 		if got := Accepts([]byte(c.value), "gzip"); got != c.want {
 			t.Errorf("%q: %v", c.value, got)

@@ -1,79 +1,98 @@
-// Package header keeps the header fields of one message, and reads the lists
-// and tokens in their values (RFC 9110 5).
 package header
 
 import (
-	"bytes"
 	"errors"
 	"iter"
+	"math"
+	"slices"
 )
 
 // ErrTooLarge says that a field would exceed the table's bounds (status 431).
 var ErrTooLarge = errors.New("header: fields too large")
 
+// The bounds of a Table that was told none.
 const (
-	defaultBytes  = 4096
-	defaultFields = 128
+	DefaultBytes  = 4096 // of names and values together; libwebsockets' size, too
+	DefaultFields = 128
 )
 
-// Table holds the fields of one message in one buffer of bounded size. Names
-// are stored in lower case. It is meant to be pooled: Reset keeps the buffer.
-// The zero value has the default bounds.
+// keepBytes is how large a buffer survives Reset. A pool would otherwise grow to
+// as many of the largest headers as it has tables.
+const keepBytes = 4 * DefaultBytes
+
+// Table holds the fields of one message ("ah", allocated headers) in one buffer
+// of bounded size, in the order in which they came, repeated ones included.
+// Names are stored in lower case. It is meant to be pooled: Reset keeps the
+// memory. The zero value is ready, with the default bounds.
 type Table struct {
-	buf       []byte
-	line      []byte
+	buf       []byte // names and values, end to end
+	line      []byte // see Line
 	fields    []span
-	maxBytes  int
+	maxBytes  int // 0: not told yet
 	maxFields int
 }
 
 // span is where a field lies in the buffer.
-type span struct{ name, value, end int }
+type span struct{ name, value, end uint32 }
 
-// Init sets the bounds: bytes of all names and values together (0: 4096,
-// negative: none), number of fields (0: 128, negative: none).
+// Init sets the bounds: maxBytes of all names and values together (bytes; 0:
+// 4096, negative: none), maxFields (0: 128, negative: none). Memory grows as it
+// is needed.
 func (t *Table) Init(maxBytes, maxFields int) {
-	t.maxBytes, t.maxFields = maxBytes, maxFields
-	if maxBytes == 0 {
-		t.maxBytes = defaultBytes
+	t.maxBytes, t.maxFields = bound(maxBytes, DefaultBytes), bound(maxFields, DefaultFields)
+}
+
+// bound keeps "none" within what a span can say.
+func bound(n, zero int) int {
+	switch {
+	case n == 0:
+		return zero
+	case n < 0 || n > math.MaxInt32:
+		return math.MaxInt32
 	}
-	if maxFields == 0 {
-		t.maxFields = defaultFields
-	}
+	return n
 }
 
 // Reset forgets the fields and keeps the memory, unless it has grown far beyond
-// the default.
+// the defaults. All slices that the table gave out are void.
 func (t *Table) Reset() {
+	t.buf, t.line = emptied(t.buf), emptied(t.line)
 	t.fields = t.fields[:0]
-	if cap(t.buf) > 4*defaultBytes {
-		t.buf = nil
+	if cap(t.fields) > 4*DefaultFields {
+		t.fields = nil
 	}
-	t.buf = t.buf[:0]
-	if cap(t.line) > 4*defaultBytes {
-		t.line = nil
-	}
-	t.line = t.line[:0]
 }
 
-// Add appends a field, copying both. ErrTooLarge if it does not fit.
+func emptied(b []byte) []byte {
+	if cap(b) > keepBytes {
+		return nil
+	}
+	return b[:0]
+}
+
+// Add appends a field, copying both parts; it does not judge them. ErrTooLarge
+// if the field does not fit, and then nothing has changed.
 func (t *Table) Add(name, value []byte) error {
 	if t.maxBytes == 0 {
 		t.Init(0, 0)
 	}
-	if t.maxFields > 0 && len(t.fields) >= t.maxFields ||
-		t.maxBytes > 0 && len(t.buf)+len(name)+len(value) > t.maxBytes {
+	if len(t.fields) >= t.maxFields || len(name)+len(value) > t.maxBytes-len(t.buf) {
 		return ErrTooLarge
 	}
-	s := span{name: len(t.buf), value: len(t.buf) + len(name)}
-	for _, c := range name {
-		t.buf = append(t.buf, lower[c])
+	at := len(t.buf)
+	t.buf = append(slices.Grow(t.buf, len(name)+len(value)), name...)
+	for i, c := range t.buf[at:] {
+		t.buf[at+i] = lower[c]
 	}
+	mid := len(t.buf)
 	t.buf = append(t.buf, value...)
-	s.end = len(t.buf)
-	t.fields = append(t.fields, s)
+	t.fields = append(t.fields, span{uint32(at), uint32(mid), uint32(len(t.buf))})
 	return nil
 }
+
+func (t *Table) is(s span, name string) bool { return string(t.buf[s.name:s.value]) == name }
+
+func (t *Table) value(s span) []byte { return t.buf[s.value:s.end:s.end] }
 
 // Get returns the first value of a field, nil if there is none; an empty value
 // is not nil. name is in lower case. Valid until Reset.
@@ -82,12 +101,13 @@ func (t *Table) Get(name string) []byte {
 	return v
 }
 
-// Fragment returns the i-th value of a field, from 0. Valid until Reset.
-func (t *Table) Fragment(name string, i int) ([]byte, bool) {
+// Fragment returns the i-th value of a field, counted from 0. name is in lower
+// case. Valid until Reset.
+func (t *Table) Fragment(name string, i int) (value []byte, ok bool) {
 	for _, s := range t.fields {
-		if string(t.buf[s.name:s.value]) == name {
+		if t.is(s, name) {
 			if i == 0 {
-				return t.buf[s.value:s.end:s.end], true
+				return t.value(s), true
 			}
 			i--
 		}
@@ -95,101 +115,51 @@ func (t *Table) Fragment(name string, i int) ([]byte, bool) {
 	return nil, false
 }
 
-// Len returns the number of fields.
-func (t *Table) Len() int { return len(t.fields) }
-
-// At returns the i-th field. Valid until Reset.
-func (t *Table) At(i int) (name, value []byte) {
-	s := t.fields[i]
-	return t.buf[s.name:s.value:s.value], t.buf[s.value:s.end:s.end]
-}
-
-// Values yields every value of a field in order. Valid until Reset.
+// Values yields every value of a field in order. name is in lower case. Valid
+// until Reset.
 func (t *Table) Values(name string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for _, s := range t.fields {
-			if string(t.buf[s.name:s.value]) == name && !yield(t.buf[s.value:s.end:s.end]) {
+			if t.is(s, name) && !yield(t.value(s)) {
 				return
 			}
 		}
 	}
 }
 
-// AppendJoined appends all values of a field as one list: joined by ", ", cookies
-// by "; " (RFC 9110 5.3, RFC 6265 4.2.1).
-func (t *Table) AppendJoined(dst []byte, name string) ([]byte, bool) {
+// AppendJoined appends all values of a field to dst as one; ok is false, and dst
+// as it was, if there are none. name is in lower case.
+func (t *Table) AppendJoined(dst []byte, name string) (joined []byte, ok bool) {
+	// RFC 9110 5.3: a recipient may combine the lines "by appending each
+	// subsequent field line value to the initial field line value in order,
+	// separated by a comma (",") and optional whitespace".
 	sep := ", "
 	if name == "cookie" {
-		sep = "; "
+		sep = "; " // RFC 9113 8.2.3, which splits them: rejoin with "; "
 	}
-	found := false
 	for v := range t.Values(name) {
-		if found {
+		if ok {
 			dst = append(dst, sep...)
 		}
 		dst = append(dst, v...)
-		found = true
+		ok = true
 	}
-	return dst, found
+	return dst, ok
 }
 
-// Bytes returns how much of the bound is used.
+// Len returns the number of fields.
+func (t *Table) Len() int { return len(t.fields) }
+
+// At returns the i-th field, counted from 0 and below Len. Valid until Reset.
+func (t *Table) At(i int) (name, value []byte) {
+	s := t.fields[i]
+	return t.buf[s.name:s.value:s.value], t.value(s)
+}
+
+// Bytes returns how much of the bound on bytes is in use.
 func (t *Table) Bytes() int { return len(t.buf) }
 
-// EqualFold reports whether b is the token lower, ignoring ASCII case; lower is
-// in lower case.
-func EqualFold(b []byte, want string) bool {
-	if len(b) != len(want) {
-		return false
-	}
-	for i, c := range b {
-		if lower[c] != want[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// HasToken reports whether a comma-separated list has the token, which is in
-// lower case.
-func HasToken(value []byte, token string) bool {
-	for tok := range Tokens(value) {
-		if EqualFold(tok, token) {
-			return true
-		}
-	}
-	return false
-}
-
-// Tokens yields the elements of a comma-separated list, without white space
-// around them; empty ones are passed over (RFC 9110 5.6.1.2).
-func Tokens(value []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for len(value) > 0 {
-			tok := value
-			if i := bytes.IndexByte(value, ','); i >= 0 {
-				tok, value = value[:i], value[i+1:]
-			} else {
-				value = nil
-			}
-			if tok = Trim(tok); len(tok) > 0 && !yield(tok) {
-				return
-			}
-		}
-	}
-}
-
-// Trim removes optional white space (space and tab) at both ends.
-func Trim(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
 // Line returns the table's second buffer, for what belongs to the message but is
-// no field: a parser keeps the request line there. Reset empties it.
+// no field: a parser keeps the request line there, and bounds it. Reset empties
+// it.
 func (t *Table) Line() *[]byte { return &t.line }

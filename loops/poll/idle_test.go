@@ -91,14 +91,8 @@ func statm(b *testing.B) int64 {
 //
 //	go test ./loops/poll -run '^$' -bench IdleMemory -benchtime 1x
 func BenchmarkIdleMemory(b *testing.B) {
-	var r unix.Rlimit
-	unix.Getrlimit(unix.RLIMIT_NOFILE, &r)
-	r.Cur = r.Max
-	unix.Setrlimit(unix.RLIMIT_NOFILE, &r)
 	const few, many = 1000, 15000
-	if r.Cur < many+1000 {
-		b.Skipf("the open-file limit is %d", r.Cur)
-	}
+	raiseFiles(b, many+1000)
 	path := b.TempDir() + "/s"
 	eng, err := core.New(core.Config{Backend: poll.Backend(), VHosts: []core.VHost{{Addr: "unix:" + path, Protocols: []core.Protocol{{
 		Name: "echo", WS: core.OnMessage(func(_ *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) })}}}}})
