@@ -126,5 +126,18 @@ func pick[T comparable](field *T, def T) {
 	}
 }
 
+// settled turns the counts that bound loops into numbers that loops can use.
+func (l Limits) settled() Limits {
+	for _, n := range []*int{&l.AcceptBatch, &l.PostBatch, &l.Workers} {
+		if *n < 0 {
+			*n = 1 << 30
+		}
+	}
+	if l.AcceptPause < 0 {
+		l.AcceptPause = time.Millisecond // none at all would spin
+	}
+	return l
+}
+
 // over reports whether n exceeds a limit; a negative limit is none.
 func over[T int | int64](n, limit T) bool { return limit >= 0 && n > limit }

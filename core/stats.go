@@ -29,7 +29,6 @@ type Stats struct {
 	Panics       uint64 // panics in handlers
 	Misuses      uint64 // broken rules of the API
 	Headers      int    // header tables in use now
-	Kept         int    // links that keep bytes (received early or not yet sent) now
 }
 
 func (s *Stats) add(o *Stats) {

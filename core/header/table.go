@@ -4,7 +4,6 @@ import (
 	"errors"
 	"iter"
 	"math"
-	"slices"
 )
 
 // ErrTooLarge says that a field would exceed the table's bounds (status 431).
@@ -80,11 +79,11 @@ func (t *Table) Add(name, value []byte) error {
 		return ErrTooLarge
 	}
 	at := len(t.buf)
-	t.buf = append(slices.Grow(t.buf, len(name)+len(value)), name...)
-	for i, c := range t.buf[at:] {
-		t.buf[at+i] = lower[c]
-	}
+	t.buf = append(t.buf, name...)
 	mid := len(t.buf)
+	for n, i := t.buf[at:mid], 0; i < len(n); i++ {
+		n[i] = lower[n[i]]
+	}
 	t.buf = append(t.buf, value...)
 	t.fields = append(t.fields, span{uint32(at), uint32(mid), uint32(len(t.buf))})
 	return nil
