@@ -214,6 +214,9 @@ func (th *Thread) rescue() {
 	if v == nil {
 		return
 	}
+	if th.inLoop {
+		panic(v) // the loop's own callback: its owner's business, not a handler's
+	}
 	th.panicked(v)
 }
 
