@@ -157,6 +157,9 @@ func line7(t TB, h *harness) {
 	if err := sendText(a, "work"); err != nil {
 		t.Errorf("%v", err)
 	}
+	for end := time.Now().Add(r.h.host.Bound); Busy.Load() == 0 && time.Now().Before(end); {
+		runtime.Gosched()
+	}
 	r.echo(b, "meanwhile")
 	close(release)
 	if _, got, err := receive(a); err != nil || string(got) != "done" {
