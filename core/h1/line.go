@@ -36,7 +36,7 @@ func (r *Request) parseLine(line []byte, t *header.Table) error {
 	}
 	buf := t.Line()
 	*buf = append(append((*buf)[:0], method...), target...)
-	r.method, r.target = (*buf)[:sp:sp], (*buf)[sp:]
+	r.method, r.target = (*buf)[:sp:sp], (*buf)[sp:len(*buf):len(*buf)]
 	return r.parseTarget(buf)
 }
 
@@ -68,11 +68,12 @@ func (r *Request) parseTarget(buf *[]byte) error {
 		r.path = target
 		return nil
 	}
-	if rest, host, ok := cutAbsolute(target); ok {
+	hostAt := 0
+	if rest, host, at, ok := cutAbsolute(target); ok {
 		if !validHost(host) || len(host) == 0 {
 			return ErrHost
 		}
-		r.host, target = host, rest
+		r.host, target, hostAt = host, rest, at
 	}
 	mark := len(*buf)
 	out, query, err := Normalize(*buf, target)
@@ -82,7 +83,6 @@ func (r *Request) parseTarget(buf *[]byte) error {
 	if &out[0] != &(*buf)[0] {
 		// The buffer moved: what was cut from it must move along.
 		n := len(r.method)
-		hostAt := len(r.target) - len(target) - len(r.host)
 		r.method, r.target = out[:n:n], out[n:mark:mark]
 		if len(r.host) > 0 {
 			r.host = r.target[hostAt : hostAt+len(r.host)]
@@ -96,22 +96,23 @@ func (r *Request) parseTarget(buf *[]byte) error {
 	return nil
 }
 
-// cutAbsolute splits "http://host/path" (RFC 9112 3.2.2); an empty path is "/".
-func cutAbsolute(target []byte) (rest, host []byte, ok bool) {
+// cutAbsolute splits "http://host/path" (RFC 9112 3.2.2), with the place of the
+// host in it; an empty path is "/".
+func cutAbsolute(target []byte) (rest, host []byte, at int, ok bool) {
 	for _, scheme := range []string{"http://", "https://"} {
 		if len(target) > len(scheme) && header.EqualFold(target[:len(scheme)], scheme) {
 			a := target[len(scheme):]
 			i := bytes.IndexAny(a, "/?")
 			switch {
 			case i < 0:
-				return []byte("/"), a, true
+				return []byte("/"), a, len(scheme), true
 			case a[i] == '?':
-				return append([]byte("/"), a[i:]...), a[:i], true
+				return append([]byte("/"), a[i:]...), a[:i], len(scheme), true
 			}
-			return a[i:], a[:i], true
+			return a[i:], a[:i], len(scheme), true
 		}
 	}
-	return nil, nil, false
+	return nil, nil, 0, false
 }
 
 // parseField reads "field-name ":" OWS field-value OWS" (RFC 9112 5).

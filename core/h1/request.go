@@ -176,7 +176,7 @@ func (ps *Parser) tooLong(n int, p []byte, lim *Limits) error {
 		if err := startsLikeRequest(p); err != nil {
 			return err
 		}
-		if n > lim.line() {
+		if n > lim.line()+1 { // the last byte may be the CR
 			return ErrLineTooLong
 		}
 		return nil

@@ -185,6 +185,7 @@ func line8(t TB, h *harness) {
 		r.wait(done, "Wake or Post blocks")
 	}
 	r.echo(c, "pause")
+	r.until("a wake-up was heard", func() bool { return r.eng.Thread(0).Stats().Wakes > 0 })
 	r.probe.mu.Lock()
 	defer r.probe.mu.Unlock()
 	for _, s := range r.probe.strays {
