@@ -10,7 +10,8 @@ import (
 // HTTPWriter writes a response: either all of it with Respond, or Head, then
 // body pieces with Write, then End. It is valid during the Writable callback it
 // was given to; one of Respond, Head and Write counts as the write of that
-// callback. End may follow in the same one.
+// callback. End may follow in the same one. Its methods do not keep what they
+// are given. Loop thread only.
 type HTTPWriter struct {
 	r       *Request
 	live    bool

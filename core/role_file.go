@@ -22,7 +22,7 @@ type FileHandler interface {
 }
 
 // File reads and writes an adopted descriptor without blocking. It is valid in
-// the callback it was given to.
+// the callback it was given to. Loop thread only.
 type File struct {
 	c    *Conn
 	live bool

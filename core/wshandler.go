@@ -62,7 +62,8 @@ type ClosedHandler interface {
 }
 
 // WSWriter sends on a WebSocket. It is valid during the Writable callback it was
-// given to, and takes one message, fragment or control frame there.
+// given to, and takes one message, fragment or control frame there. Its methods
+// do not keep what they are given. Loop thread only.
 type WSWriter struct {
 	c    *Conn
 	n    uint32 // bytes of the write that was accepted
