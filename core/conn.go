@@ -135,9 +135,12 @@ func (c *Conn) offer() {
 // WebSocket the closing handshake follows with this code (1000 to 4999 as far
 // as RFC 6455 7.4 lets an endpoint send it) and at most 123 bytes of text. The
 // handler gets no more input; Closed comes when it is over. The first close
-// wins. Loop thread only.
+// wins. ErrReservedCode for a code that may not be sent. Loop thread only.
 func (c *Conn) Close(code int, text string) error {
 	c.link.th.checkVerb("Close")
+	if !sendable(code) {
+		return ErrReservedCode
+	}
 	return c.closeLater(&CloseError{Code: code, Text: text})
 }
 

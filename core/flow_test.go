@@ -462,3 +462,19 @@ func TestEndOfStreamHeldBackByAPauseIsTold(t *testing.T) {
 		t.Errorf("Closed came %d times after Resume", n)
 	}
 }
+
+func TestReservedCloseCodesAreRefused(t *testing.T) {
+	w, recs := oneRecorder(t, sim.Options{}, nil)
+	p := w.ws()
+	c := (*recs)[0].c
+	for _, code := range []int{0, 999, 1005, 1006, 1015, 2999, 5000, 66536} {
+		if err := c.Close(code, ""); !errors.Is(err, core.ErrReservedCode) {
+			t.Errorf("code %d: %v", code, err)
+		}
+	}
+	p.want("")
+	if err := c.Close(1000, ""); err != nil {
+		t.Error(err)
+	}
+	p.want("close 1000")
+}

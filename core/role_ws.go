@@ -354,13 +354,16 @@ func (r *wsRole) sendClose(l *link) {
 	}
 }
 
+// sendable reports whether a close code may be sent; a CloseCode has 16 bits.
+func sendable(code int) bool { return code>>16 == 0 && ws.CloseCode(code).Sendable() }
+
 // closeFrame maps what ended a conn to what the peer is told.
 func closeFrame(cause error) (code ws.CloseCode, text string) {
 	var ce *CloseError
 	var le *LimitError
 	switch {
 	case errors.As(cause, &ce):
-		if !ws.CloseCode(ce.Code).Sendable() {
+		if !sendable(ce.Code) {
 			return ws.CloseInternalError, ""
 		}
 		return ws.CloseCode(ce.Code), ce.Text
