@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"anyloop/core"
 	"anyloop/core/loop/sim"
@@ -319,5 +320,41 @@ func TestFilterConn(t *testing.T) {
 	}
 	if st := w.eng.Stats(); st.Refused != 2 || st.Conns != 1 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// holder answers never: a response that stays open.
+type holder struct{ closed int }
+
+func (h *holder) Request(c *core.Conn, r *core.Request) error {
+	r.Hold()
+	return c.RequestWritable()
+}
+func (h *holder) Writable(_ *core.Conn, w *core.HTTPWriter) error {
+	if w.Headed() {
+		return nil
+	}
+	return w.Head(200, nil, -1)
+}
+func (h *holder) Closed(*core.Conn, error) { h.closed++ }
+
+// TestHeldResponse: it outlives ContentTimeout, and ends when its peer goes away.
+func TestHeldResponse(t *testing.T) {
+	h := &holder{}
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{{Protocols: []core.Protocol{{
+		Name: "h", HTTP: func(*core.Conn) core.HTTPHandler { return h }}}}}})
+	p := w.dial()
+	p.WriteString("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if got := p.answer(); !strings.Contains(got, "chunked") {
+		t.Fatalf("%q", got)
+	}
+	w.k.Advance(time.Hour)
+	if p.Gone() {
+		t.Fatal("closed by a limit")
+	}
+	p.CloseWrite()
+	w.k.Drive()
+	if h.closed != 1 || !p.Gone() {
+		t.Errorf("closed %d times when the peer left", h.closed)
 	}
 }

@@ -180,7 +180,8 @@ func (r *Request) Conn() *Conn { return r.c }
 func (r *Request) Table() *header.Table { return r.table }
 
 // Hold lifts ContentTimeout for this response: for one that stays open and has
-// something to say only now and then. The peer's going away is still noticed.
+// something to say only now and then. A peer that closes its side is taken to be
+// gone, and ends it.
 func (r *Request) Hold() {
 	if !r.over() {
 		r.w.held = true

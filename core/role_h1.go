@@ -78,7 +78,9 @@ func (r *h1Role) input(l *link, p []byte) int {
 			return used
 		}
 		if r.phase == h1Busy && !r.bodyOn {
-			l.flags |= lfNoRead // the next request waits in the kernel, or in the tail
+			if used < len(p) {
+				l.flags |= lfNoRead // the next request waits in the tail, what follows in the kernel
+			}
 			return used
 		}
 		if used == len(p) {
@@ -422,6 +424,10 @@ func (r *h1Role) progressed(l *link) {
 func (r *h1Role) eof(l *link) {
 	switch {
 	case r.phase == h1Busy && !r.bodyOn:
+		if r.req != nil && r.req.w.held {
+			l.doom(errPeerGone) // nobody waits for an answer that may never come
+			return
+		}
 		r.keep = false
 	case r.phase == h1Idle && len(l.tail()) == 0:
 		l.finish(nil, false)
