@@ -63,9 +63,13 @@ func (e *epoll) del(fd int) {
 }
 
 // wait: while there is work, the set is asked without blocking and without
-// telling Go's scheduler, which costs a busy loop less than the ordinary call;
-// only when it answers "nothing" does the ordinary, blocking call follow, in
-// which other goroutines have the processor.
+// telling Go's scheduler; only when it answers "nothing" does the ordinary,
+// blocking call follow, in which other goroutines have the processor.
+//
+// Measured against blocking at once, as CPU per 64-byte echo on one core, in
+// ratio to a bare epoll echo (median of 5 interleaved rounds, a noisy machine):
+// 64 connections 1.07 against 1.25; one connection 1.10 against 1.08; 64 with 16
+// messages in flight 1.28 both.
 func (e *epoll) wait(ms, limit int) error {
 	evs := e.events
 	if limit > 0 && limit < len(evs) {
