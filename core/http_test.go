@@ -281,6 +281,12 @@ func TestLogLevelsPerVHost(t *testing.T) {
 	loud.Name, loud.Level = "loud", slog.LevelDebug
 	quiet.Name, quiet.Level = "quiet", slog.LevelError
 	w := newWorld(t, sim.Options{}, core.Config{Log: base, VHosts: []core.VHost{loud, quiet}})
+	p := w.dial()
+	p.WriteString(strings.Replace(handshake, "Host: host", "Host: loud", 1) + "\r\n")
+	w.k.Drive()
+	if s := buf.String(); !strings.Contains(s, "type=*core.messageHandler has=[]") {
+		t.Errorf("the handler's methods are not listed: %s", s)
+	}
 	w.eng.VHost("loud").Log().Info("from loud")
 	w.eng.VHost("quiet").Log().Info("from quiet")
 	if s := buf.String(); !strings.Contains(s, "from loud") || strings.Contains(s, "from quiet") || !strings.Contains(s, "vhost=loud") {

@@ -112,6 +112,7 @@ func (th *Thread) AdoptFile(fd int, vh *VirtualHost, protocol string) (*Conn, er
 		return nil, err
 	}
 	r.h = b.proto.File(c)
+	c.introduce(r.h)
 	c.flags |= cfOpened
 	return c, nil
 }

@@ -251,6 +251,7 @@ func (r *h1Role) route(l *link, m *mounted) bool {
 	if r.h == nil {
 		return false
 	}
+	c.introduce(r.h)
 	c.flags |= cfOpened
 	return true
 }

@@ -39,6 +39,7 @@ func (r *h1Role) upgrade(l *link) {
 		r.refuseUpgrade(l, 403, "")
 		return
 	}
+	c.introduce(h)
 	role := newWS(c, h)
 	r.write101(l, echo)
 	l.role = role
