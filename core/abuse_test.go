@@ -187,7 +187,8 @@ func TestGiantFileToAStalledClient(t *testing.T) {
 	p.Stall(true)
 	p.WriteString("GET /giant.bin HTTP/1.1\r\nHost: h\r\n\r\n")
 	before := heap()
-	for range 1000 { // the worker answers in its own time
+	w.until("the wire is full", func() bool { return w.eng.Stats().Chokes > 0 })
+	for range 1000 { // more of the file must not be read now
 		w.k.Drive()
 		runtime.Gosched()
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,22 @@ func (w *world) stop() {
 		w.t.Errorf("left over: %+v", st)
 	}
 	w.k.Check(w.t)
+}
+
+// until drives until a condition holds: for what a worker does in its own time.
+// The bound is on a hang.
+func (w *world) until(what string, cond func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		w.k.Drive()
+		if cond() {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("never: %s", what)
+		}
+		runtime.Gosched()
+	}
 }
 
 func (w *world) dial() *peer {
