@@ -26,7 +26,7 @@ func main() {
 		app.Fatal(err)
 	}
 	app.RaiseFileLimit()
-	host, err := app.NewHost(*loopName)
+	host, err := app.NewHost(*loopName, *threads)
 	if err != nil {
 		app.Fatal(err)
 	}

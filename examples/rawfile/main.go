@@ -42,7 +42,7 @@ func run(addr, file string, create bool, lag time.Duration, loopName string) err
 	if err != nil {
 		return err
 	}
-	host, err := app.NewHost(loopName)
+	host, err := app.NewHost(loopName, 1)
 	if err != nil {
 		return err
 	}

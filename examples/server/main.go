@@ -43,7 +43,7 @@ func run(addr, loopName string, threads int, dir, logLevel string) error {
 		return err
 	}
 	app.RaiseFileLimit()
-	host, err := app.NewHost(loopName)
+	host, err := app.NewHost(loopName, threads)
 	if err != nil {
 		return err
 	}

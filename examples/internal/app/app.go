@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
-	"sort"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,29 +31,31 @@ type Host struct {
 	Run func(ctx context.Context, eng *core.Engine) error
 }
 
-var hosts = map[string]func() Host{
-	"poll":     func() Host { return own(poll.Backend()) },
-	"poll2":    func() Host { return own(poll.Backend(poll.WithPoller(poll.Poll2))) },
-	"external": external,
+// hosts makes each loop for a number of service threads. Files of this package
+// add what they have in init.
+var hosts = map[string]func(threads int) (Host, error){
+	"poll":     func(int) (Host, error) { return own(poll.Backend()), nil },
+	"poll2":    func(int) (Host, error) { return own(poll.Backend(poll.WithPoller(poll.Poll2))), nil },
+	"external": func(int) (Host, error) { return external(), nil },
 }
 
-// Loops lists the names for -loop.
-func Loops() string {
-	var names []string
-	for n := range hosts {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return strings.Join(names, ", ")
-}
+// Names returns the names for -loop, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(hosts)) }
 
-// NewHost returns the loop of that name.
-func NewHost(name string) (Host, error) {
+// Loops lists the names for -loop in one line.
+func Loops() string { return strings.Join(Names(), ", ") }
+
+// NewHost returns the loop of that name, for an engine with that many service
+// threads.
+func NewHost(name string, threads int) (Host, error) {
 	f := hosts[name]
 	if f == nil {
 		return Host{}, fmt.Errorf("no loop is called %q; there are: %s", name, Loops())
 	}
-	h := f()
+	h, err := f(max(threads, 1))
+	if err != nil {
+		return Host{}, fmt.Errorf("loop %s: %w", name, err)
+	}
 	h.Name = name
 	return h, nil
 }
