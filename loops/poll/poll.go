@@ -131,16 +131,17 @@ type poller interface {
 
 // Loop is the loop of one service thread.
 type Loop struct {
-	s      loop.Service
-	p      poller
-	pfd    loop.PollFD   // the one being served: here, since one on the stack would be allocated
-	bell   *sys.Doorbell // nested only
-	bellFD int
-	timer  *time.Timer
-	bellAt time.Duration // what the bell is set for; <0: nothing
-	waits  uint64
-	mu     sync.Mutex // timer against Close
-	closed bool
+	s       loop.Service
+	p       poller
+	pfd     loop.PollFD   // the one being served: here, since one on the stack would be allocated
+	bell    *sys.Doorbell // nested only
+	bellFD  int
+	timer   *time.Timer
+	bellAt  time.Duration // what the bell is set for; <0: nothing
+	waits   uint64
+	mu      sync.Mutex // timer and watcher against Close
+	closed  bool
+	watcher *Watcher
 }
 
 // AddPollFD implements loop.Loop.
@@ -190,6 +191,12 @@ func (l *Loop) deliver() (n int) {
 func (l *Loop) Close() error {
 	l.mu.Lock()
 	l.closed = true
+	w := l.watcher
+	l.mu.Unlock()
+	if w != nil {
+		w.Stop() // before its descriptor goes
+	}
+	l.mu.Lock()
 	if l.timer != nil {
 		l.timer.Stop()
 	}
