@@ -154,7 +154,7 @@ func line7(t TB, h *harness) {
 		})}}}
 	r := h.engine(vh, core.Limits{})
 	a, b := r.ws(), r.ws()
-	if err := sendText(a, "work"); err != nil {
+	if err := a.Text("work"); err != nil {
 		t.Errorf("%v", err)
 	}
 	for end := time.Now().Add(r.h.host.Bound); Busy.Load() == 0 && time.Now().Before(end); {
@@ -162,8 +162,8 @@ func line7(t TB, h *harness) {
 	}
 	r.echo(b, "meanwhile")
 	close(release)
-	if _, got, err := receive(a); err != nil || string(got) != "done" {
-		t.Errorf("after the job: %q %v", got, err)
+	if got, err := a.Next(); err != nil || string(got.Payload) != "done" {
+		t.Errorf("after the job: %q %v", got.Payload, err)
 	}
 }
 
@@ -202,7 +202,7 @@ func line9(t TB, h *harness) {
 	r.between(func() { r.h.conns[0].Pause() })
 	r.between(func() {})
 	before := r.probe.readsOf(fd)
-	if err := sendText(c, "waits"); err != nil {
+	if err := c.Text("waits"); err != nil {
 		t.Errorf("%v", err)
 	}
 	for range 20 {
@@ -212,8 +212,8 @@ func line9(t TB, h *harness) {
 		t.Errorf("%d readiness reports for a descriptor with interest none", n)
 	}
 	r.between(func() { r.h.conns[0].Resume() })
-	if _, got, err := receive(c); err != nil || string(got) != "waits" {
-		t.Errorf("after resuming: %q %v", got, err)
+	if got, err := c.Next(); err != nil || string(got.Payload) != "waits" {
+		t.Errorf("after resuming: %q %v", got.Payload, err)
 	}
 }
 
@@ -249,7 +249,7 @@ func line10(t TB, h *harness) {
 			t.Errorf("a connection that a callback closed is still watched")
 		}
 	})
-	if err := sendText(a, "stop"); err != nil {
+	if err := a.Text("stop"); err != nil {
 		t.Errorf("%v", err)
 	}
 	r.stop()
@@ -266,7 +266,7 @@ func line11(t TB, h *harness) {
 	})
 	msg := strings.Repeat("x", 60000)
 	for range 100 {
-		if err := sendText(c, msg); err != nil {
+		if err := c.Text(msg); err != nil {
 			t.Fatalf("%v", err)
 		}
 	}
@@ -293,7 +293,7 @@ func line12(t TB, h *harness) {
 	listener := r.probe.added(1)
 	a, b := r.ws(), r.ws()
 	c := r.dial()
-	if _, err := io.WriteString(c, request); err != nil {
+	if err := c.AskUpgrade(""); err != nil {
 		t.Errorf("%v", err)
 	}
 	r.echo(a, "a")
@@ -310,7 +310,7 @@ func line12(t TB, h *harness) {
 		t.Errorf("%d connections accepted at a limit of 2", n)
 	}
 	a.Close()
-	if err := readHead(c); err != nil {
+	if err := c.ReadUpgrade(); err != nil {
 		t.Errorf("the waiting connection: %v", err)
 	}
 	r.echo(c, "c")

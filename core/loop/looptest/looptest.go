@@ -14,7 +14,6 @@ package looptest
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -22,6 +21,8 @@ import (
 
 	"anyloop/core"
 	"anyloop/core/loop"
+	"anyloop/core/loop/looptest/client"
+	"anyloop/core/ws"
 )
 
 // Host is a backend and how to turn its loop.
@@ -223,7 +224,7 @@ func (r *running) until(what string, cond func() bool) {
 	}
 }
 
-func (r *running) dial() net.Conn {
+func (r *running) dial() *client.Conn {
 	r.h.t.Helper()
 	c, err := r.h.host.Dial(r.addr)
 	if err != nil {
@@ -231,21 +232,21 @@ func (r *running) dial() net.Conn {
 	}
 	c.SetDeadline(time.Now().Add(r.h.host.Bound))
 	r.h.t.Cleanup(func() { c.Close() })
-	return c
+	return client.New(c)
 }
 
 // echo sends p and reads it back.
-func (r *running) echo(c net.Conn, msg string) {
+func (r *running) echo(c *client.Conn, msg string) {
 	r.h.t.Helper()
-	if err := echoOnce(c, msg); err != nil {
+	if err := c.Echo(ws.Text, []byte(msg)); err != nil {
 		r.h.t.Errorf("echo: %v", err)
 	}
 }
 
-func (r *running) ws() net.Conn {
+func (r *running) ws() *client.Conn {
 	r.h.t.Helper()
 	c := r.dial()
-	if err := upgrade(c); err != nil {
+	if err := c.Upgrade(""); err != nil {
 		r.h.t.Fatalf("upgrade: %v", err)
 	}
 	return c
@@ -255,5 +256,3 @@ func echoVHost() core.VHost {
 	return core.VHost{Protocols: []core.Protocol{{Name: "echo", WS: core.OnMessage(
 		func(_ *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) })}}}
 }
-
-var errEcho = fmt.Errorf("looptest: what came back is not what was sent")

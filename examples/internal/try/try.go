@@ -4,10 +4,7 @@ package try
 
 import (
 	"bufio"
-	"bytes"
-	"errors"
 	"io"
-	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -15,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"anyloop/core/ws"
+	"anyloop/core/loop/looptest/client"
 )
 
 // Bound is a limit on a hang, far above what anything takes.
@@ -72,76 +69,29 @@ func Run(t testing.TB, bin string, args ...string) string {
 }
 
 // WS is a WebSocket client for tests.
-type WS struct {
-	net.Conn
-	r *bufio.Reader
-}
+type WS struct{ *client.Conn }
 
 // Dial opens a WebSocket with a subprotocol ("" for none).
 func Dial(t testing.TB, addr, protocol string) *WS {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", addr, Bound)
+	c, err := client.Dial(addr, Bound)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(Bound))
-	req := "GET / HTTP/1.1\r\nHost: " + addr + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-	if protocol != "" {
-		req += "Sec-WebSocket-Protocol: " + protocol + "\r\n"
-	}
-	if _, err := io.WriteString(c, req+"\r\n"); err != nil {
+	if err := c.Upgrade(protocol); err != nil {
 		t.Fatal(err)
 	}
-	w := &WS{c, bufio.NewReader(c)}
-	status, err := w.r.ReadString('\n')
-	if err != nil || !strings.HasPrefix(status, "HTTP/1.1 101 ") {
-		t.Fatalf("upgrade: %q %v", status, err)
-	}
-	for line := status; line != "\r\n"; {
-		if line, err = w.r.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return w
+	return &WS{c}
 }
 
 // Send sends a text message.
-func (w *WS) Send(s string) error {
-	_, err := w.Write(ws.AppendFrame(nil, ws.Header{Op: ws.Text, Fin: true, Masked: true, Mask: [4]byte{1, 2, 3, 4}}, []byte(s)))
-	return err
-}
+func (w *WS) Send(s string) error { return w.Text(s) }
 
-// Next returns the payload of the next data frame.
+// Next returns the next message.
 func (w *WS) Next() (string, error) {
-	for {
-		var h [10]byte
-		if _, err := io.ReadFull(w.r, h[:2]); err != nil {
-			return "", err
-		}
-		n := int(h[1] & 0x7f)
-		ext := map[int]int{126: 2, 127: 8}[n]
-		if _, err := io.ReadFull(w.r, h[2:2+ext]); err != nil {
-			return "", err
-		}
-		if ext > 0 {
-			n = 0
-			for _, b := range h[2 : 2+ext] {
-				n = n<<8 | int(b)
-			}
-		}
-		if n > 1<<26 {
-			return "", errors.New("try: absurd frame")
-		}
-		p := make([]byte, n)
-		if _, err := io.ReadFull(w.r, p); err != nil {
-			return "", err
-		}
-		if !ws.Opcode(h[0] & 0xf).IsControl() {
-			return string(bytes.Clone(p)), nil
-		}
-	}
+	_, p, err := w.Message()
+	return string(p), err
 }
 
 // Want reads messages until one is want.
