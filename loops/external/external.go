@@ -27,6 +27,13 @@ var ErrHooks = errors.New("external: Add, Change and Del must be set")
 type Hooks struct {
 	// Name is for logs; default "external".
 	Name string
+	// Open, if set, is called first when core enters the loop, with core's
+	// side of the thread, which is what to call when the loop turns: what
+	// Engine.Thread returns, before there is an Engine. Nothing of s may be
+	// called before Open has returned; then a turn is due, so a loop that
+	// sleeps on a timer of another library sets it here to fire at once. An
+	// error refuses the loop; Close is not called then.
+	Open func(s loop.Service) error
 	// Add starts watching fd for ev, level-triggered. An error refuses it.
 	Add func(fd int, ev loop.Events) error
 	// Change replaces the interest in fd.
@@ -63,7 +70,7 @@ func (b backend) Info() loop.Info {
 	return loop.Info{Name: name, Foreign: true}
 }
 
-func (b backend) Open(thread int, _ loop.Service) (loop.Loop, error) {
+func (b backend) Open(thread int, s loop.Service) (loop.Loop, error) {
 	h := b.hooks(thread)
 	if h.Add == nil || h.Change == nil || h.Del == nil {
 		return nil, fmt.Errorf("%w (thread %d)", ErrHooks, thread)
@@ -73,6 +80,11 @@ func (b backend) Open(thread int, _ loop.Service) (loop.Loop, error) {
 	}
 	if h.Unlock == nil {
 		h.Unlock = func(bool) {}
+	}
+	if h.Open != nil {
+		if err := h.Open(s); err != nil {
+			return nil, fmt.Errorf("external: %w", err)
+		}
 	}
 	if h.Rearm != nil {
 		return rearmed{&hosted{h}}, nil

@@ -96,6 +96,57 @@ func TestRearm(t *testing.T) {
 	th.ServicePending()
 }
 
+// TestOpen: a loop is handed core's side before the first Add, again when the
+// engine comes back, and it may refuse.
+func TestOpen(t *testing.T) {
+	var got []loop.Service
+	adds, refuse := 0, error(nil)
+	hooks := external.Hooks{
+		Open: func(s loop.Service) error {
+			if adds != 0 {
+				t.Errorf("%d Adds before Open", adds)
+			}
+			if refuse == nil {
+				got = append(got, s)
+			}
+			return refuse
+		},
+		Add: func(int, loop.Events) error { adds++; return nil }, Change: func(int, loop.Events, loop.Events) {}, Del: func(int) { adds-- },
+		Close: func() {
+			if refuse != nil {
+				t.Error("Close after a refused Open")
+			}
+		},
+	}
+	eng, err := core.New(core.Config{Backend: external.Backend(hooks), VHosts: []core.VHost{{Addr: "127.0.0.1:0"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eng.Detach()
+	if err := eng.Attach(external.Backend(hooks)); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got[0] != loop.Service(eng.Thread(0)) || got[1] != got[0] {
+		t.Errorf("Open was given %v", got)
+	}
+	eng.Detach()
+	refuse = errors.New("no room")
+	if err := eng.Attach(external.Backend(hooks)); !errors.Is(err, refuse) {
+		t.Errorf("a refused Open: %v", err)
+	}
+	refuse = nil
+	if err := eng.Attach(external.Backend(hooks)); err != nil {
+		t.Fatal(err)
+	}
+	eng.Stop(-1)
+	for th := eng.Thread(0); th.Hosted(); th.ServicePending() {
+		for fd := range int32(1 << 10) {
+			q := loop.PollFD{Fd: fd, Events: 1, Revents: 1}
+			th.ServiceFD(&q)
+		}
+	}
+}
+
 type idle struct{}
 
 func (idle) Readable(*core.Conn, *core.File) error { return nil }
