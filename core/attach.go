@@ -9,9 +9,15 @@ import (
 
 // Detach takes everything of the engine out of its loops, so that they are as
 // they were found; the conns live on, unserved, with their deadlines running,
-// until Attach. It is done when it returns, also inside a callback. The caller
-// must be the only one who turns the engine's loops. Loop thread only.
+// until Attach. Only streams, and the listening of an engine that accepts by
+// itself, cannot leave: the engine is told to close them,
+// and their handlers hear of it in the first turn after Attach. It is done when
+// it returns, also inside a callback. The caller must be the only one who turns
+// the engine's loops. Loop thread only.
 func (e *Engine) Detach() {
+	for _, s := range e.sites {
+		s.closeAlien()
+	}
 	for _, th := range e.threads {
 		th.detach()
 	}
@@ -22,10 +28,17 @@ func (th *Thread) detach() {
 		return
 	}
 	for _, l := range th.links() {
+		if w := l.stream(); w != nil {
+			w.abandon()
+		}
 		if l.is(lfWatched) {
 			l.flags |= lfParked
 			l.unwatch()
 		}
+	}
+	for l := range th.leaving {
+		l.stream().gone = true
+		th.forget(l)
 	}
 	th.hosted.Store(false)
 	th.closeLoop()

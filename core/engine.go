@@ -136,6 +136,9 @@ func (e *Engine) open() error {
 
 // abandon undoes what open did.
 func (e *Engine) abandon() {
+	for _, s := range e.sites {
+		s.closeAlien()
+	}
 	for _, th := range e.threads {
 		if th.loop == nil {
 			continue

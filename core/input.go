@@ -181,31 +181,3 @@ func (l *link) confirmHangup() {
 	}
 	l.doom(errPeerGone)
 }
-
-// fromEngine is the entry for a link whose socket another engine owns: p was
-// received, and the engine has room for output again if room is set.
-func (th *Thread) fromEngine(l *link, p []byte, room bool) {
-	if !th.enter("fromEngine") {
-		return
-	}
-	if !th.ready {
-		th.start()
-	}
-	if !l.is(lfDead) {
-		th.serveEngine(l, p, room)
-	}
-	th.leave()
-}
-
-func (th *Thread) serveEngine(l *link, p []byte, room bool) {
-	defer th.rescue()
-	th.begin(l)
-	if room {
-		l.drain()
-	}
-	if len(p) > 0 {
-		l.feed(p)
-	}
-	l.offerAll()
-	th.finishService(l)
-}

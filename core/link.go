@@ -33,21 +33,22 @@ type linkStore struct {
 type linkFlags uint32
 
 const (
-	lfWatched linkFlags = 1 << iota // the loop watches fd
-	lfDoomed                        // ends when its service ends
-	lfDead                          // ended
-	lfEOF                           // the peer's end of stream was read
-	lfNoRead                        // the role wants no input, for good or for now
-	lfTxDead                        // the wire takes no more; what is written is dropped
-	lfHangup                        // hung up and confirmed; not watched, read what is left
-	lfAgain                         // input was left that needs no more bytes to be consumed
-	lfFinish                        // end when the rest is sent
-	lfLinger                        // read and drop until the peer stops
-	lfCounted                       // counts as a connection of the thread
-	lfReady                         // its role reads the descriptor itself
-	lfKeepFD                        // somebody else closes the descriptor
-	lfWantOut                       // a role that writes itself waits for the descriptor
-	lfParked                        // was watched by the loop that was left
+	lfWatched   linkFlags = 1 << iota // the loop watches fd
+	lfDoomed                          // ends when its service ends
+	lfDead                            // ended
+	lfEOF                             // the peer's end of stream was read
+	lfNoRead                          // the role wants no input, for good or for now
+	lfTxDead                          // the wire takes no more; what is written is dropped
+	lfHangup                          // hung up and confirmed; not watched, read what is left
+	lfAgain                           // input was left that needs no more bytes to be consumed
+	lfFinish                          // end when the rest is sent
+	lfLinger                          // read and drop until the peer stops
+	lfCounted                         // counts as a connection of the thread
+	lfReady                           // its role reads the descriptor itself
+	lfKeepFD                          // somebody else closes the descriptor
+	lfWantOut                         // a role that writes itself waits for the descriptor
+	lfParked                          // was watched by the loop that was left
+	lfForgotten                       // counted out
 )
 
 // linkConn is a link and its conn in one allocation.
@@ -114,7 +115,7 @@ func (l *link) pending() int {
 	if l.th.cur == l {
 		n += len(l.th.cork)
 	}
-	return n
+	return n + l.held()
 }
 
 // watch registers the link with the loop.
@@ -162,6 +163,9 @@ func (l *link) mayRead() bool {
 // settle tells the loop the interest, if it changed.
 func (l *link) settle() {
 	if !l.is(lfWatched) {
+		if w := l.stream(); w != nil {
+			w.settle()
+		}
 		return
 	}
 	if ev := l.wants(); ev != l.mask {

@@ -93,12 +93,7 @@ func (th *Thread) welcome(to *Thread, s *site, fd int, peer string) {
 		return
 	}
 	if th.kernel == nil && s.tcp {
-		sys.SetNoDelay(fd, true)
-		if ka := e.cfg.KeepAlive; ka.Idle > 0 {
-			if err := sys.SetKeepAlive(fd, ka.Idle, ka.Interval, ka.Probes); err != nil {
-				e.log.Warn("keepalive", "err", err)
-			}
-		}
+		e.tune(fd)
 	}
 	to.load.Add(1)
 	if to == th {
@@ -110,6 +105,30 @@ func (th *Thread) welcome(to *Thread, s *site, fd int, peer string) {
 		th.stats.Refused++
 		th.closeRaw(fd)
 	}
+}
+
+// tune sets the options of a TCP connection.
+func (e *Engine) tune(fd int) {
+	sys.SetNoDelay(fd, true)
+	if ka := e.cfg.KeepAlive; ka.Idle > 0 {
+		if err := sys.SetKeepAlive(fd, ka.Idle, ka.Interval, ka.Probes); err != nil {
+			e.log.Warn("keepalive", "err", err)
+		}
+	}
+}
+
+// ownSocket makes a socket that somebody else has opened like one of ours.
+func (th *Thread) ownSocket(fd int) error {
+	if th.kernel != nil {
+		return nil
+	}
+	if err := sys.Adopt(fd); err != nil {
+		return err
+	}
+	if sys.IsTCP(fd) {
+		th.eng.tune(fd)
+	}
+	return nil
 }
 
 // allowed asks FilterConn. A panic in it refuses the connection.
@@ -136,12 +155,7 @@ func (th *Thread) adopt(s *site, fd int, peer string) {
 		th.closeRaw(fd)
 		return
 	}
-	r := newH1(s)
-	l := th.newLink(fd, r)
-	l.flags |= lfCounted
-	l.own.peer = peer
-	l.own.setVHost(vh)
-	th.conns++
+	l := th.newPeer(fd, vh, peer)
 	if err := l.watch(loop.In); err != nil {
 		th.eng.log.Warn("the loop refused a connection", "peer", peer, "err", err)
 		l.doom(err)
@@ -150,7 +164,7 @@ func (th *Thread) adopt(s *site, fd int, peer string) {
 		th.cur = cur
 		return
 	}
-	r.accepted(l)
+	l.role.(*h1Role).accepted(l)
 	if debugging {
 		vh.log.Debug("accepted", "conn", l.own.String(), "peer", peer)
 	}

@@ -3,9 +3,6 @@ package core
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -282,106 +279,5 @@ func TestMuxChokeIsTheLinks(t *testing.T) {
 		if m.writes == 0 {
 			t.Errorf("conn %d was never served", n)
 		}
-	}
-}
-
-// engineWire is a connection whose socket another engine owns: it takes bytes,
-// has no descriptor, and says later when there is room.
-type engineWire struct {
-	took   []byte
-	room   int
-	closed bool
-}
-
-func (w *engineWire) read(*link, []byte) (int, error) { return 0, syscall.EAGAIN }
-func (w *engineWire) write(_ *link, head, tail []byte) (int, error) {
-	all := append(bytes.Clone(head), tail...)
-	n := min(len(all), w.room)
-	w.took, w.room = append(w.took, all[:n]...), w.room-n
-	if n == 0 {
-		return 0, syscall.EAGAIN
-	}
-	return n, nil
-}
-func (w *engineWire) peek(*link) (int, error) { return 0, syscall.EAGAIN }
-func (w *engineWire) sockError(*link) error   { return nil }
-func (w *engineWire) hungUp(*link) bool       { return false }
-func (w *engineWire) closeWrite(*link) error  { return nil }
-func (w *engineWire) close(*link) error       { w.closed = true; return nil }
-
-// TestEngineStream: the same roles over bytes that another engine hands in and
-// takes out.
-func TestEngineStream(t *testing.T) {
-	k := sim.New(sim.Options{})
-	eng, err := New(Config{Backend: k, VHosts: []VHost{{Addr: "h:1", Protocols: []Protocol{{Name: "e", WS: OnMessage(
-		func(c *Conn, m Message, out *Outbox) error {
-			if string(m.Data) == "pause" {
-				return c.Pause()
-			}
-			return out.Send(m)
-		})}}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.Drive()
-	th := eng.threads[0]
-	w := &engineWire{room: 1 << 20}
-	r := newH1(eng.sites[0])
-	l := th.newLink(-1, r)
-	l.wire = w
-	l.own.setVHost(eng.VHost("default"))
-	th.drift(l)
-	r.accepted(l)
-	feed := func(p string) {
-		buf := []byte(p)
-		th.fromEngine(l, buf, false)
-		clear(buf) // the engine's buffer is its own again
-		k.Drive()
-	}
-	for _, piece := range []string{"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: web", "socket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"} {
-		feed(piece)
-	}
-	if !strings.HasPrefix(string(w.took), "HTTP/1.1 101") {
-		t.Fatalf("%q", w.took)
-	}
-	w.took = nil
-	text := func(s string) string {
-		f := []byte{0x81, 0x80 | byte(len(s)), 0, 0, 0, 0}
-		return string(append(f, s...))
-	}
-	feed(text("a") + text("b"))
-	if string(w.took) != "\x81\x01a\x81\x01b" {
-		t.Errorf("took %q", w.took)
-	}
-	// No room: kept, and sent when the engine says so.
-	w.took, w.room = nil, 2
-	feed(text("choke"))
-	w.room = 100
-	th.fromEngine(l, nil, true)
-	if string(w.took) != "\x81\x05choke" {
-		t.Errorf("took %q", w.took)
-	}
-	// A late feed after a pause is kept.
-	w.took = nil
-	feed(text("pause"))
-	feed(text("late"))
-	if len(w.took) != 0 {
-		t.Errorf("answered while paused: %q", w.took)
-	}
-	l.own.Resume()
-	k.Drive()
-	if string(w.took) != "\x81\x04late" {
-		t.Errorf("after Resume %q", w.took)
-	}
-	eng.Stop(-1)
-	k.Advance(time.Second)
-	if !w.closed {
-		t.Error("not closed")
-	}
-	k.Check(t)
-	select {
-	case <-eng.Done():
-	default:
-		t.Error(fmt.Sprint("not ended: ", th.nlinks))
 	}
 }

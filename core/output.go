@@ -89,13 +89,19 @@ func (l *link) drain() {
 	if !l.choked() {
 		return
 	}
-	s := l.store
-	n, err := l.wireWrite(s.rest, nil)
-	l.th.stats.BytesOut += uint64(n)
+	n, err := l.wireWrite(l.store.rest, nil)
 	if err != nil && !again(err) {
+		l.th.stats.BytesOut += uint64(n)
 		l.writeFailed(err)
 		return
 	}
+	l.taken(n)
+}
+
+// taken: n bytes of the rest are the wire's.
+func (l *link) taken(n int) {
+	s := l.store
+	l.th.stats.BytesOut += uint64(n)
 	if n > 0 {
 		l.role.progressed(l)
 	}
@@ -106,9 +112,18 @@ func (l *link) drain() {
 	s.rest = nil
 	l.shrink()
 	l.role.drained(l)
-	if l.is(lfFinish) {
+	if l.is(lfFinish) && l.held() == 0 {
 		l.finishNow()
 	}
+}
+
+// held returns what the wire has taken and not sent: only engines of streams do
+// that.
+func (l *link) held() int {
+	if w := l.stream(); w != nil {
+		return w.held()
+	}
+	return 0
 }
 
 // writeFailed: the wire takes no more. What the peer sent before may still be
@@ -152,7 +167,7 @@ func (l *link) finish(cause error, linger bool) {
 		l.flags |= lfLinger
 	}
 	l.flush()
-	if l.choked() {
+	if l.choked() || l.held() > 0 {
 		if !l.is(lfLinger) {
 			l.flags |= lfNoRead
 		}

@@ -81,6 +81,9 @@ func (th *Thread) serveConn(c *Conn) {
 	}
 	defer th.rescue()
 	th.begin(l)
+	if w := l.stream(); w != nil && w.noted != 0 {
+		w.recall()
+	}
 	if c.flags&cfClose != 0 {
 		c.closing(c.cause)
 	}

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"syscall"
 
 	"anyloop/core/loop"
+	"anyloop/core/sys"
 )
 
 // FileHandler is what a handler of an adopted descriptor must have: a FIFO, a
@@ -93,7 +93,7 @@ func (th *Thread) AdoptFile(fd int, vh *VirtualHost, protocol string) (*Conn, er
 		return nil, ErrStopped
 	}
 	if th.kernel == nil {
-		if err := syscall.SetNonblock(fd, true); err != nil {
+		if err := sys.Adopt(fd); err != nil {
 			return nil, fmt.Errorf("core: adopting descriptor %d: %w", fd, err)
 		}
 	}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ type site struct {
 	tcp   bool
 	names atomic.Pointer[siteNames]
 	links []*link
+	alien io.Closer // the listener of an engine that accepts by itself
+	ended bool      // it is closed
 }
 
 // siteNames is replaced as a whole, since any thread reads it.
@@ -36,12 +39,15 @@ type suffixName struct {
 // listen gives vh its site, opening a socket if none listens there.
 func (e *Engine) listen(vh *VirtualHost) error {
 	if vh.cfg.Addr == "" && vh.cfg.Listener == nil {
+		// It listens nowhere, but connections can be adopted to it.
+		vh.site = &site{eng: e}
+		vh.site.setNames([]*VirtualHost{vh})
 		return nil
 	}
 	if vh.cfg.Listener == nil {
 		for _, s := range e.sites {
 			// Each ":0" is a port of its own.
-			if s.key == vh.cfg.Addr && !strings.HasSuffix(s.key, ":0") && len(s.links) > 0 {
+			if s.key == vh.cfg.Addr && !strings.HasSuffix(s.key, ":0") && s.listening() {
 				vh.site = s
 				s.setNames(append(slices.Clone(s.names.Load().vhosts), vh))
 				return nil
@@ -62,6 +68,9 @@ func (e *Engine) listen(vh *VirtualHost) error {
 // ReusePort, a set for each thread.
 func (s *site) open(given net.Listener) error {
 	e := s.eng
+	if a, ok := e.backend.(loop.Acceptor); ok {
+		return s.openAlien(a, given)
+	}
 	if given != nil {
 		fd, err := sys.FromListener(given)
 		if err != nil {
@@ -83,12 +92,52 @@ func (s *site) open(given net.Listener) error {
 	return nil
 }
 
-func (s *site) openOn(th *Thread, reuse bool) error {
-	network, addr := "tcp", s.key
-	if path, ok := strings.CutPrefix(s.key, "unix:"); ok {
-		network, addr = "unix", path
+// openAlien makes the backend's engine listen.
+func (s *site) openAlien(a loop.Acceptor, given net.Listener) error {
+	if given != nil {
+		return fmt.Errorf("core: backend %s listens by itself; it takes Addr, not Listener", s.eng.info.Name)
 	}
-	s.tcp = network == "tcp"
+	network, addr := s.address()
+	bound, l, err := a.Listen(network, addr, s.acceptStream)
+	if err != nil {
+		return err
+	}
+	s.bound, s.alien = bound, l
+	if network == "unix" {
+		s.bound = s.key
+	}
+	return nil
+}
+
+// address splits the key into network and address.
+func (s *site) address() (network, addr string) {
+	if path, ok := strings.CutPrefix(s.key, "unix:"); ok {
+		return "unix", path
+	}
+	s.tcp = true
+	return "tcp", s.key
+}
+
+// listening reports whether further vhosts can share the site's socket.
+func (s *site) listening() bool { return len(s.links) > 0 || s.alien != nil }
+
+// closeAlien ends the listening of another engine.
+func (s *site) closeAlien() {
+	e := s.eng
+	e.mu.Lock()
+	l := s.alien
+	s.alien, s.ended = nil, true
+	e.mu.Unlock()
+	if l == nil {
+		return
+	}
+	if err := l.Close(); err != nil {
+		e.log.Warn("closing a listener", "addr", s.bound, "err", err)
+	}
+}
+
+func (s *site) openOn(th *Thread, reuse bool) error {
+	network, addr := s.address()
 	if s.bound != "" {
 		addr = s.bound // the port that the first thread got
 	}
@@ -132,6 +181,7 @@ func (s *site) watch(th *Thread, fd int) error {
 }
 
 func (s *site) close() {
+	s.closeAlien()
 	for _, l := range slices.Clone(s.links) {
 		if !l.is(lfDead) {
 			l.doom(ErrStopped)
@@ -161,6 +211,7 @@ func (s *site) removeVHost(vh *VirtualHost) {
 	if s.first() != nil {
 		return
 	}
+	s.closeAlien()
 	for _, l := range s.links {
 		l.th.Post(func() {
 			if !l.is(lfDead) {

@@ -86,7 +86,8 @@ func onLoopStack() bool {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
 	for {
 		f, more := frames.Next()
-		if strings.HasSuffix(f.Function, "core.(*Thread).ServiceFD") || strings.HasSuffix(f.Function, "core.(*Thread).ServicePending") {
+		if strings.HasSuffix(f.Function, "core.(*Thread).ServiceFD") || strings.HasSuffix(f.Function, "core.(*Thread).ServicePending") ||
+			strings.HasSuffix(f.Function, "core.(*streamWire).enter") {
 			return true
 		}
 		if !more {
@@ -111,6 +112,11 @@ func (th *Thread) beginStop() {
 	en.phase = endStopping
 	if !th.ready {
 		th.start()
+	}
+	if th.index == 0 {
+		for _, s := range th.eng.sites {
+			s.closeAlien()
+		}
 	}
 	if th.eng.grace < 0 {
 		th.cutOff()

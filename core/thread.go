@@ -57,6 +57,7 @@ type Thread struct {
 	ready       bool               // protocols are initialised
 	nlinks      int                // links of any kind
 	adrift      map[*link]struct{} // links that no loop watches
+	leaving     map[*link]struct{} // dead streams that their engine has not let go yet
 	listenAgain atomic.Bool
 	nextConn    uint64
 	end         ending
@@ -161,10 +162,11 @@ func (th *Thread) begin(l *link) { th.cur = l }
 // the loop the interest once.
 func (th *Thread) finishService(l *link) {
 	l.flush()
+	if l.flags&lfDoomed == 0 {
+		l.settle()
+	}
 	if l.is(lfDoomed) {
 		th.bury(l)
-	} else {
-		l.settle()
 	}
 	th.cur = nil
 }
@@ -193,6 +195,23 @@ func (th *Thread) closeLink(l *link) {
 	}
 	delete(th.adrift, l)
 	th.unqueue(l.own)
+	if w := l.stream(); w != nil && !w.gone {
+		if th.leaving == nil {
+			th.leaving = map[*link]struct{}{}
+		}
+		th.leaving[l] = struct{}{} // the engine's Closed follows
+		return
+	}
+	th.forget(l)
+}
+
+// forget counts a link out, when nothing of it is left anywhere.
+func (th *Thread) forget(l *link) {
+	if l.is(lfForgotten) {
+		return
+	}
+	l.flags |= lfForgotten
+	delete(th.leaving, l)
 	th.nlinks--
 	if l.is(lfCounted) {
 		l.flags &^= lfCounted
@@ -279,6 +298,20 @@ func (th *Thread) deadlineMoved() {
 		th.armedFor = when
 		th.rearm.Rearm()
 	}
+}
+
+// outsideTurn tells such a loop of work and deadlines that an entry has made
+// which is not part of a turn: nobody asks AdjustTimeout after it.
+func (th *Thread) outsideTurn() {
+	if th.rearm == nil {
+		return
+	}
+	if th.npend > 0 || th.posts.left() || th.end.due(th) {
+		th.armedFor = 0
+		th.rearm.Rearm()
+		return
+	}
+	th.deadlineMoved()
 }
 
 // Hosted reports whether a loop turns this thread: false once the engine has

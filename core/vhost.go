@@ -51,9 +51,6 @@ func (vh *VirtualHost) Name() string { return vh.name }
 // Addr returns the address it listens on, with the port that was chosen for
 // ":0"; "" if it does not listen. Any goroutine.
 func (vh *VirtualHost) Addr() string {
-	if vh.site == nil {
-		return ""
-	}
 	return vh.site.bound
 }
 
@@ -260,9 +257,7 @@ func (vh *VirtualHost) Remove() {
 	e.mu.Lock()
 	e.vhs = slices.DeleteFunc(slices.Clone(e.vhs), func(v *VirtualHost) bool { return v == vh })
 	e.mu.Unlock()
-	if vh.site != nil {
-		vh.site.removeVHost(vh)
-	}
+	vh.site.removeVHost(vh)
 	vh.refs.Add(1) // held until every thread has looked
 	left := atomic.Int32{}
 	left.Store(int32(len(e.threads)))

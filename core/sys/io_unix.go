@@ -116,6 +116,31 @@ func errnoOf(err error) syscall.Errno {
 	return syscall.EIO
 }
 
+// Adopt makes a descriptor that somebody else has opened non-blocking and
+// close-on-exec.
+func Adopt(fd int) error {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return err
+	}
+	unix.CloseOnExec(fd)
+	return nil
+}
+
+// IsTCP reports whether fd is a TCP socket.
+func IsTCP(fd int) bool {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	switch sa.(type) {
+	case *unix.SockaddrInet4, *unix.SockaddrInet6:
+	default:
+		return false
+	}
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && kind == unix.SOCK_STREAM
+}
+
 // FileLimit returns the process's soft limit of open files.
 func FileLimit() (uint64, error) {
 	var r unix.Rlimit

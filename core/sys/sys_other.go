@@ -31,6 +31,12 @@ func (io *IO) CloseWrite(int) error { return ErrUnsupported }
 // Close is not supported here.
 func (io *IO) Close(int) error { return ErrUnsupported }
 
+// Adopt is not supported here.
+func Adopt(int) error { return ErrUnsupported }
+
+// IsTCP is false.
+func IsTCP(int) bool { return false }
+
 // FileLimit is not supported here.
 func FileLimit() (uint64, error) { return 0, ErrUnsupported }
 

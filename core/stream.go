@@ -1,0 +1,482 @@
+package core
+
+import (
+	"errors"
+	"io"
+	"syscall"
+
+	"anyloop/core/loop"
+)
+
+// streamWire is the wire of a link whose socket another engine owns. It is both
+// what core writes to and, as loop.StreamConn, what the engine calls.
+//
+// Room, Sent and Closed may come while core is inside a call of the engine's
+// (th.inLoop): then they are noted, and handled by the pending list or by the
+// caller.
+type streamWire struct {
+	l      *link
+	s      loop.Stream
+	holder loop.StreamHolder // s, if its engine holds what it sends
+	out    int               // bytes at the front of the rest that the engine holds
+	sent   int               // of these, reported in a note
+	err    error             // of a noted Closed
+	noted  streamNote
+	paused bool // what the engine was told
+	left   bool // the engine was told to close
+	gone   bool // the engine has let go
+}
+
+type streamNote uint8
+
+const (
+	noteRoom streamNote = 1 << iota
+	noteClosed
+)
+
+var _ loop.StreamConn = (*streamWire)(nil)
+
+var (
+	errStreamUnfit  = errors.New("core: the stream's engine took more than it was given")
+	errStreamDetach = errors.New("core: a stream cannot leave its engine: closed by Detach")
+)
+
+// AdoptStream serves a connection whose socket another engine owns: HTTP/1.1,
+// and from it WebSockets, as if it had been accepted by vh, whose Host matching
+// and limits hold. peer is the remote address as text. The engine must call the
+// StreamConn on the goroutine that drives this thread. Errors: ErrStopped, or a
+// *LimitError if MaxConns connections are served; the stream is then the
+// caller's to close. Loop thread only.
+func (th *Thread) AdoptStream(s loop.Stream, vh *VirtualHost, peer string) (loop.StreamConn, error) {
+	th.checkVerb("AdoptStream")
+	if err := th.hasRoom(); err != nil {
+		return nil, err
+	}
+	th.load.Add(1)
+	return th.newStream(s, vh, peer), nil
+}
+
+// AdoptSocket serves a connected socket that somebody else has accepted, as if
+// vh had: core owns fd from then on. early is what was read from it before; it
+// is copied, and served first. Errors: ErrStopped, a *LimitError if MaxConns
+// connections are served, or what the system or the loop said; fd is then the
+// caller's as before. Loop thread only.
+func (th *Thread) AdoptSocket(fd int, vh *VirtualHost, peer string, early []byte) (*Conn, error) {
+	th.checkVerb("AdoptSocket")
+	if err := th.hasRoom(); err != nil {
+		return nil, err
+	}
+	if err := th.ownSocket(fd); err != nil {
+		return nil, &TransportError{Op: "adopt", Err: err}
+	}
+	th.load.Add(1)
+	l := th.newPeer(fd, vh, peer)
+	if err := l.watch(loop.In); err != nil {
+		l.flags |= lfKeepFD
+		l.doom(err)
+		th.buryLink(l)
+		return nil, err
+	}
+	l.role.(*h1Role).accepted(l)
+	l.early(early)
+	return l.own, nil
+}
+
+// hasRoom reports why no further connection can be adopted, nil if one can.
+func (th *Thread) hasRoom() error {
+	switch {
+	case th.end.phase != endNot || th.eng.stopping.Load():
+		return ErrStopped
+	case over(int(th.load.Load())+1, th.eng.limits.MaxConns):
+		return &LimitError{Limit: "MaxConns"}
+	}
+	return nil
+}
+
+// newPeer makes the link of a connection that counts; its load is counted.
+func (th *Thread) newPeer(fd int, vh *VirtualHost, peer string) *link {
+	l := th.newLink(fd, newH1(vh.site))
+	l.flags |= lfCounted
+	l.own.peer = peer
+	l.own.setVHost(vh)
+	th.conns++
+	return l
+}
+
+// early keeps bytes that were received before the link was made.
+func (l *link) early(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	l.th.stats.BytesIn += uint64(len(p))
+	s := l.keep()
+	s.tail = append(s.tail, p...)
+	l.th.queue(l.own)
+}
+
+func (th *Thread) newStream(s loop.Stream, vh *VirtualHost, peer string) *streamWire {
+	l := th.newPeer(-1, vh, peer)
+	w := &streamWire{l: l, s: s}
+	w.holder, _ = s.(loop.StreamHolder)
+	l.wire = w
+	th.drift(l)
+	l.role.(*h1Role).accepted(l)
+	return w
+}
+
+// acceptStream is what an engine that accepts by itself calls for each
+// connection of site s.
+func (s *site) acceptStream(thread int, st loop.Stream, peer string) (loop.StreamConn, error) {
+	th := s.eng.threads[thread]
+	s.eng.mu.Lock()
+	ended := s.ended
+	s.eng.mu.Unlock()
+	if ended { // the thread may be another loop's by now
+		return nil, ErrStopped
+	}
+	vh := s.first()
+	err := th.hasRoom()
+	switch {
+	case vh == nil:
+		return nil, ErrStopped
+	case err == nil && th.allowed(s, peer):
+		th.stats.Accepted++
+		th.load.Add(1)
+		return th.newStream(st, vh, peer), nil
+	case err == nil:
+		err = errRefused
+	}
+	th.stats.Accepted++
+	th.stats.Refused++
+	return nil, err
+}
+
+var errRefused = errors.New("core: refused by FilterConn")
+
+// stream returns the link's wire if another engine owns its socket.
+func (l *link) stream() *streamWire {
+	w, _ := l.wire.(*streamWire)
+	return w
+}
+
+// The wire, as core uses it.
+
+func (w *streamWire) read(*link, []byte) (int, error) { return 0, syscall.EAGAIN }
+func (w *streamWire) peek(*link) (int, error)         { return 0, syscall.EAGAIN }
+func (w *streamWire) sockError(*link) error           { return nil }
+func (w *streamWire) hungUp(*link) bool               { return w.gone }
+
+func (w *streamWire) write(l *link, head, tail []byte) (int, error) {
+	switch {
+	case w.gone || w.noted&noteClosed != 0:
+		return 0, syscall.EPIPE
+	case w.holder != nil:
+		return 0, syscall.EAGAIN // settle sends the rest, which stays where it is
+	}
+	was := w.callOut()
+	n, err := w.s.Write(head, tail)
+	w.back(was)
+	if n < 0 || n > len(head)+len(tail) {
+		return 0, errStreamUnfit
+	}
+	return n, err
+}
+
+func (w *streamWire) closeWrite(*link) error {
+	if w.gone {
+		return syscall.EPIPE
+	}
+	was := w.callOut()
+	err := w.s.CloseWrite()
+	w.back(was)
+	return err
+}
+
+func (w *streamWire) close(*link) error {
+	if w.gone || w.left {
+		return nil
+	}
+	w.left = true
+	was := w.callOut()
+	err := w.s.Close()
+	w.back(was)
+	return err
+}
+
+// held returns the bytes that the engine has taken and not sent yet.
+func (w *streamWire) held() int {
+	if w.gone {
+		return 0
+	}
+	was := w.callOut()
+	n := w.s.Buffered()
+	w.back(was)
+	return n
+}
+
+// callOut marks a call of the engine's, which must not call back; back ends it.
+func (w *streamWire) callOut() (was bool) {
+	was, w.l.th.inLoop = w.l.th.inLoop, true
+	return was
+}
+
+func (w *streamWire) back(was bool) { w.l.th.inLoop = was }
+
+// settle tells the engine, once per service of the link, whether input is
+// welcome, and gives a holder what is to be sent.
+func (w *streamWire) settle() {
+	l := w.l
+	if w.gone || w.left {
+		return
+	}
+	if w.holder != nil && w.out == 0 && l.choked() && !l.is(lfTxDead) {
+		w.out = len(l.store.rest)
+		was := w.callOut()
+		err := w.holder.Send(l.store.rest)
+		w.back(was)
+		if err != nil {
+			w.out = 0
+			l.writeFailed(err)
+		}
+	}
+	if paused := l.wants()&loop.In == 0; paused != w.paused {
+		w.paused = paused
+		was := w.callOut()
+		w.s.PauseInput(paused)
+		w.back(was)
+	}
+}
+
+// The wire, as its engine uses it. streamCall is one call, as a value, so that
+// none of them costs an allocation.
+type streamCall struct {
+	what string
+	op   streamOp
+	p    []byte
+	fd   int
+	err  error
+}
+
+type streamOp uint8
+
+const (
+	opFeed streamOp = iota
+	opRoom
+	opEOF
+	opClosed
+	opSteal
+)
+
+// Feed implements loop.StreamConn.
+func (w *streamWire) Feed(p []byte) {
+	if len(p) > 0 {
+		w.enter(&streamCall{what: "Feed", op: opFeed, p: p})
+	}
+}
+
+// Room implements loop.StreamConn.
+func (w *streamWire) Room() {
+	if w.gone {
+		return
+	}
+	if w.l.th.inLoop {
+		w.note(noteRoom)
+		return
+	}
+	w.enter(&streamCall{what: "Room", op: opRoom})
+}
+
+// Sent implements loop.StreamConn.
+func (w *streamWire) Sent(n int) {
+	if n < 0 || n > w.out-w.sent {
+		w.l.th.misuse(errStreamUnfit, "Sent")
+		return
+	}
+	w.sent += n
+	w.Room()
+}
+
+// EOF implements loop.StreamConn.
+func (w *streamWire) EOF() { w.enter(&streamCall{what: "EOF", op: opEOF}) }
+
+// Closed implements loop.StreamConn.
+func (w *streamWire) Closed(err error) {
+	if w.gone {
+		return
+	}
+	if w.l.th.inLoop {
+		w.err = err
+		w.note(noteClosed)
+		return
+	}
+	w.enter(&streamCall{what: "Closed", op: opClosed, err: err})
+}
+
+// Steal implements loop.StreamConn.
+func (w *streamWire) Steal(fd int, early []byte) error {
+	call := streamCall{what: "Steal", op: opSteal, fd: fd, p: early, err: ErrConnClosed}
+	w.enter(&call)
+	return call.err
+}
+
+// enter is an entry point: the call is carried out with the link in service,
+// unless that is gone already.
+func (w *streamWire) enter(call *streamCall) {
+	th := w.l.th
+	if th.inLoop {
+		th.misuse(ErrLoopCallback, call.what)
+		return
+	}
+	if !th.enter(call.what) {
+		return
+	}
+	if !th.ready {
+		th.start()
+	}
+	th.serveStream(w, call)
+	th.leave()
+	th.outsideTurn()
+}
+
+func (th *Thread) serveStream(w *streamWire, call *streamCall) {
+	defer th.rescue()
+	l := w.l
+	if l.is(lfDead) {
+		if call.op == opClosed || call.op == opSteal {
+			w.closed(nil)
+		}
+		return
+	}
+	th.begin(l)
+	switch call.op {
+	case opFeed:
+		l.feed(call.p)
+	case opRoom:
+		w.room()
+	case opEOF:
+		if !l.is(lfEOF) {
+			l.endOfStream()
+		}
+	case opClosed:
+		w.closed(call.err)
+	case opSteal:
+		if !w.gone && !l.is(lfDoomed) {
+			call.err = w.steal(call.fd, call.p)
+		}
+		if call.err != nil {
+			w.closed(nil)
+		}
+	}
+	l.offerAll()
+	th.finishService(l)
+}
+
+// note keeps what the engine says for when core is done with it.
+func (w *streamWire) note(n streamNote) {
+	w.noted |= n
+	if w.l.is(lfDead) {
+		w.recall() // being closed right now
+		return
+	}
+	w.l.th.queue(w.l.own)
+}
+
+// recall handles what was noted.
+func (w *streamWire) recall() {
+	n := w.noted
+	w.noted = 0
+	if n&noteRoom != 0 {
+		w.room()
+	}
+	if n&noteClosed != 0 {
+		w.closed(w.err)
+	}
+}
+
+func (w *streamWire) room() {
+	l := w.l
+	n := w.sent
+	w.sent = 0
+	w.out -= n
+	if l.flags&(lfDoomed|lfDead) != 0 || w.gone {
+		return
+	}
+	switch {
+	case w.holder == nil:
+		l.drain()
+	case n > 0 && l.choked():
+		l.taken(n)
+	}
+	// An orderly end waits until the engine has sent what it took.
+	if l.flags&(lfFinish|lfDoomed) == lfFinish && l.phase == phaseFlush && !l.choked() && w.held() == 0 {
+		l.finishNow()
+	}
+}
+
+// closed: the engine has let go of the connection.
+func (w *streamWire) closed(err error) {
+	l := w.l
+	if w.gone {
+		return
+	}
+	w.gone = true
+	if l.is(lfDead) {
+		l.th.forget(l)
+		return
+	}
+	l.flags |= lfTxDead
+	if l.store != nil {
+		l.store.rest = nil
+	}
+	w.out, w.sent = 0, 0
+	switch {
+	case err != nil && err != io.EOF:
+		l.readFailed(err)
+	case l.is(lfEOF):
+		l.doom(l.cause())
+	default:
+		l.endOfStream()
+	}
+	if l.flags&(lfDoomed|lfDead) != 0 {
+		return
+	}
+	if len(l.tail()) > 0 {
+		l.hangup(errPeerGone) // what it left may still be read, for a while
+		return
+	}
+	l.doom(errPeerGone)
+}
+
+// steal makes the link one of a descriptor.
+func (w *streamWire) steal(fd int, early []byte) error {
+	l := w.l
+	if l.th.kernel != nil {
+		return syscall.ENOTSUP
+	}
+	if err := l.th.ownSocket(fd); err != nil {
+		return &TransportError{Op: "steal", Err: err}
+	}
+	l.fd, l.wire = int32(fd), nil
+	if err := l.watch(l.wants()); err != nil {
+		l.fd, l.wire = -1, w
+		return err
+	}
+	w.gone = true
+	delete(l.th.adrift, l)
+	l.early(early)
+	return nil
+}
+
+// abandon closes a stream whose thread leaves its loop; its handler learns of it
+// in the next turn.
+func (w *streamWire) abandon() {
+	l := w.l
+	if w.gone {
+		return
+	}
+	w.close(l)
+	w.gone = true // whatever the engine still says comes from another loop
+	w.noted = 0
+	l.flags |= lfTxDead
+	l.doom(errStreamDetach)
+}
