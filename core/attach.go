@@ -10,22 +10,25 @@ import (
 // Detach takes everything of the engine out of its loops, so that they are as
 // they were found; the conns live on, unserved, with their deadlines running,
 // until Attach. Only streams, and the listening of an engine that accepts by
-// itself, cannot leave: the engine is told to close them,
-// and their handlers hear of it in the first turn after Attach. It is done when
-// it returns, also inside a callback. The caller must be the only one who turns
-// the engine's loops. Loop thread only.
+// itself, cannot leave: the engine is told to close them, and their handlers hear
+// of it in the first turn after Attach. It is done when it returns, also inside a
+// callback. The caller must be the only one who turns the engine's loops; where
+// several goroutines do, each detaches its own by Thread.Detach. Loop thread
+// only.
 func (e *Engine) Detach() {
-	for _, s := range e.sites {
-		s.closeAlien()
-	}
 	for _, th := range e.threads {
-		th.detach()
+		th.Detach()
 	}
 }
 
-func (th *Thread) detach() {
+// Detach is Engine.Detach for this thread alone: for loops that are turned by
+// goroutines of their own. Attach needs all of them detached. Loop thread only.
+func (th *Thread) Detach() {
 	if !th.hosted.Load() {
 		return
+	}
+	for _, s := range th.eng.listening() {
+		s.closeAlien()
 	}
 	for _, l := range th.links() {
 		if w := l.stream(); w != nil {

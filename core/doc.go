@@ -35,6 +35,22 @@
 // handshake with its code; [ErrDrop] closes without a word; anything else closes
 // with 1011, or status 500 if no response head is written.
 //
+// # Service threads
+//
+// Config.Threads service threads share nothing on the way of a message. Each has
+// its own loop, connections, timers, buffers, header pool and limits ("per
+// service thread" in [Limits]). One listening socket serves all: an accepted
+// connection goes to the thread with the fewest (Config.ReusePort opens a socket
+// per thread instead), and stays there. A thread is not tied to an operating-
+// system thread or a goroutine, but its calls must not overlap; one goroutine may
+// turn several.
+//
+// What a protocol keeps per vhost (made in Protocol.Init) is seen by the handlers
+// of all threads, and by WaitCancelled, which runs once on each: with more than one
+// thread it needs a lock of your own, or a home thread that the others post to.
+// What a handler value keeps needs none. Do not hold a lock over a call that
+// posts to the same thread and waits for it; nothing in this package does.
+//
 // # For those who know libwebsockets
 //
 //	lws_context, lws_create_context      Engine, New
@@ -71,7 +87,11 @@
 //	lws_is_first_fragment, ..._final_... Fragment.First, Final
 //	lws_remaining_packet_payload         Fragment.Remaining
 //	lws_send_pipe_choked                 Conn.Pending
-//	lws_adopt_descriptor_vhost           Thread.AdoptFile
+//	lws_adopt_descriptor_vhost           Thread.AdoptFile, Thread.AdoptSocket
+//	lws_adopt_socket_readbuf             Thread.AdoptSocket with early bytes
+//	info.foreign_loops                   a foreign Backend (see loops/*)
+//	info.count_threads, get_count_threads Config.Threads, Engine.Threads
+//	lws_get_tsi                          Conn.Thread, Thread.Index
 //	lws_validity_confirmed               Conn.ConfirmValid
 //	lws_context_destroy                  Engine.Stop, Shutdown, Done
 //	LWS_PRE                              not needed: framing never touches your buffer

@@ -136,7 +136,7 @@ func (e *Engine) open() error {
 
 // abandon undoes what open did.
 func (e *Engine) abandon() {
-	for _, s := range e.sites {
+	for _, s := range e.listening() {
 		s.closeAlien()
 	}
 	for _, th := range e.threads {

@@ -45,7 +45,7 @@ func (e *Engine) listen(vh *VirtualHost) error {
 		return nil
 	}
 	if vh.cfg.Listener == nil {
-		for _, s := range e.sites {
+		for _, s := range e.listening() {
 			// Each ":0" is a port of its own.
 			if s.key == vh.cfg.Addr && !strings.HasSuffix(s.key, ":0") && s.listening() {
 				vh.site = s
@@ -60,8 +60,17 @@ func (e *Engine) listen(vh *VirtualHost) error {
 		return err
 	}
 	vh.site = s
-	e.sites = append(e.sites, s)
+	e.mu.Lock()
+	e.sites = append(slices.Clone(e.sites), s)
+	e.mu.Unlock()
 	return nil
+}
+
+// listening returns the sites that have or had a listener.
+func (e *Engine) listening() []*site {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sites
 }
 
 // open makes the listening sockets: those of the address on thread 0, or, with

@@ -114,7 +114,7 @@ func (th *Thread) beginStop() {
 		th.start()
 	}
 	if th.index == 0 {
-		for _, s := range th.eng.sites {
+		for _, s := range th.eng.listening() {
 			s.closeAlien()
 		}
 	}

@@ -212,7 +212,7 @@ func TestLimitsArePerThread(t *testing.T) {
 	default:
 	}
 	first.Close()
-	<-up // the one that waited
+	<-up         // the one that waited
 	eng.Stop(-1) // the clients do not answer
 	<-eng.Done()
 	if err := <-ended; err != nil {
