@@ -223,6 +223,7 @@ func (s probeService) ServiceFD(fd *loop.PollFD) bool {
 		p.most = max(p.most, gauge()-before)
 		p.mu.Unlock()
 	}
+	s.runGate()
 	return owned
 }
 
@@ -232,8 +233,15 @@ func (s probeService) AdjustTimeout(d time.Duration) time.Duration {
 }
 func (s probeService) ServicePending() {
 	s.turns()
+	s.p.svc.ServicePending()
+	s.runGate()
+}
+
+// runGate runs what waits to be run between two entries: after either kind, since
+// a loop may leave out ServicePending where AdjustTimeout says that there is
+// nothing for it.
+func (s probeService) runGate() {
 	p := s.p
-	p.svc.ServicePending()
 	p.mu.Lock()
 	gate := p.gate
 	p.gate = nil

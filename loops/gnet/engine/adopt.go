@@ -1,0 +1,139 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+package gnetengine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+
+	"anyloop/core"
+)
+
+var (
+	// ErrUnsent says that gnet still holds bytes that the application wrote to
+	// a connection, so that core cannot take it over now.
+	ErrUnsent = errors.New("gnetengine: the connection has bytes that gnet has not sent yet")
+	// ErrNotStream says that a connection is no TCP or unix socket.
+	ErrNotStream = errors.New("gnetengine: not a stream connection")
+	// ErrTaken says that a connection was handed over already.
+	ErrTaken = errors.New("gnetengine: the connection was handed over already")
+	// ErrOtherEngine says that a vhost belongs to an engine that another
+	// backend turns.
+	ErrOtherEngine = errors.New("gnetengine: the vhost belongs to an engine of another backend")
+)
+
+// Adopt gives a connection that gnet has accepted to core, which serves it on vhost
+// vh like one of its own. Call it in OnOpen, or in OnTraffic when the first bytes
+// have told what the connection is: what is received and not yet read (Discard, Next)
+// goes along. Then return gnet.Close, which closes gnet's descriptor; core has a
+// duplicate. What was written before must be sent already, else ErrUnsent.
+//
+// It is served by the service thread with the fewest connections of those that
+// live on c's event loop, or, if none does, of all. In the latter case core's own
+// refusals (MaxConns, stopping) close the connection later. The connection's context
+// is the bridge's afterwards, and with Wrap the application hears no more of it. On
+// an error the connection is the application's as before. Only on c's event loop.
+func (b *Bridge) Adopt(c gnet.Conn, vh *core.VirtualHost) error {
+	if err := fit(c); err != nil {
+		return err
+	}
+	th, hl, err := b.threadFor(c.EventLoop(), vh)
+	if err != nil {
+		return err
+	}
+	if hl != nil && !hl.enter() {
+		return ErrHostGone
+	}
+	fd, err := c.Dup()
+	if err == nil {
+		err = give(th, hl != nil, fd, c, vh)
+		if err != nil {
+			unix.Close(fd)
+		}
+	}
+	if hl != nil {
+		hl.leave()
+	}
+	if err != nil {
+		return fmt.Errorf("gnetengine: %w", err)
+	}
+	c.SetContext(taken{})
+	return nil
+}
+
+// fit reports why a connection cannot be handed over, nil if it can.
+func fit(c gnet.Conn) error {
+	if a := c.LocalAddr(); a == nil || a.Network() != "tcp" && a.Network() != "unix" {
+		return ErrNotStream
+	}
+	switch c.Context().(type) {
+	case taken, *stream, *anchor:
+		return ErrTaken
+	}
+	if c.OutboundBuffered() > 0 {
+		return ErrUnsent
+	}
+	return nil
+}
+
+// give makes th own fd, at once if it lives here.
+func give(th *core.Thread, here bool, fd int, c gnet.Conn, vh *core.VirtualHost) error {
+	early, err := c.Peek(-1)
+	if err != nil {
+		return err
+	}
+	peer := peerOf(c)
+	if here {
+		_, err := th.AdoptSocket(fd, vh, peer, early)
+		return err
+	}
+	early = append([]byte(nil), early...)
+	return th.Post(func() {
+		if _, err := th.AdoptSocket(fd, vh, peer, early); err != nil {
+			vh.Log().Info("a connection from gnet is refused", "peer", peer, "err", err)
+			unix.Close(fd)
+		}
+	})
+}
+
+// peerOf returns the remote address as core writes it.
+func peerOf(c gnet.Conn) string {
+	if a := c.RemoteAddr(); a != nil && a.Network() == "tcp" {
+		return a.String()
+	}
+	return "unix"
+}
+
+// threadFor chooses the service thread for a connection of event loop el, and
+// returns el's own end if it lives there, nil if elsewhere.
+func (b *Bridge) threadFor(el gnet.EventLoop, vh *core.VirtualHost) (*core.Thread, *hostLoop, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	eng := vh.Engine()
+	hl := b.loopOf(el)
+	var best *core.Thread
+	here := false
+	for i, st := range b.seats {
+		if st == nil || i >= eng.Threads() {
+			continue
+		}
+		th := eng.Thread(i)
+		if own, ok := st.s.(*core.Thread); ok && own != th {
+			return nil, nil, ErrOtherEngine
+		}
+		home := hl != nil && st.on == hl
+		if home && !here || home == here && (best == nil || th.Stats().Conns < best.Stats().Conns) {
+			best, here = th, home
+		}
+	}
+	switch {
+	case best == nil:
+		return nil, nil, ErrNoThread
+	case here:
+		return best, hl, nil
+	}
+	return best, nil, nil
+}

@@ -1,0 +1,259 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+package gnetengine
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"anyloop/core/loop"
+	"anyloop/loops/poll"
+)
+
+var (
+	// ErrHostGone says that the gnet engine which turned the service threads
+	// has ended.
+	ErrHostGone = errors.New("gnetengine: the gnet engine has ended")
+	// ErrNoThread says that there is no such service thread: core.New has not
+	// been called yet, or no thread lives on the event loop in question.
+	ErrNoThread = errors.New("gnetengine: no such service thread")
+	// ErrTurned says that an event loop turns the service thread already.
+	ErrTurned = errors.New("gnetengine: an event loop turns this service thread already")
+)
+
+// Option changes a Bridge or a StreamLoops.
+type Option func(*options)
+
+type options struct {
+	maxEvents int
+	inputCap  int
+	gnet      []gnet.Option
+}
+
+// MaxEvents bounds the descriptors that are served in one turn, before gnet's
+// own connections get theirs; default 32. A descriptor gets at most two reads in
+// a turn.
+func MaxEvents(n int) Option { return func(o *options) { o.maxEvents = n } }
+
+const (
+	defaultMaxEvents = 32
+	defaultInputCap  = 256 << 10
+)
+
+func newOptions(opts []Option) options {
+	o := options{maxEvents: defaultMaxEvents, inputCap: defaultInputCap}
+	for _, set := range opts {
+		set(&o)
+	}
+	return o
+}
+
+// Options returns the options of gnet that the bridge needs: a ticker, so that
+// it comes up when the engine boots rather than with the first connection, and
+// the balancing by least connections, since gnet's default would be a data race
+// for anybody but its own accepting goroutine. The application may give both
+// again, the balancing also by source address.
+func Options() []gnet.Option {
+	return []gnet.Option{gnet.WithTicker(true), gnet.WithLoadBalancing(gnet.LeastConnections)}
+}
+
+// Bridge is a backend whose service threads are turned by the event loops of a
+// gnet engine. Each watches its descriptors in a poll set of its own, which
+// nests: a goroutine sleeps until that is ready, and has one turn run on the event
+// loop. It serves one core.Engine at a time.
+type Bridge struct {
+	opt   options
+	nest  *poll.Loops
+	mu    sync.Mutex
+	seats []*seat // by service thread
+	home  *host   // the gnet engine that boots with Wrap, nil if none runs
+	stray map[gnet.EventLoop]*hostLoop
+	lost  chan struct{}
+	err   error // why lost was closed
+}
+
+// seat is where a service thread lives.
+type seat struct {
+	thread int
+	loop   *poll.Loop
+	s      loop.Service
+	ready  bool      // core.New or Engine.Attach has returned
+	on     *hostLoop // nil: nowhere yet
+	w      *poll.Watcher
+}
+
+// New returns a bridge for core.Config.Backend.
+func New(opts ...Option) *Bridge {
+	return &Bridge{opt: newOptions(opts), nest: poll.Backend(poll.Nested()), lost: make(chan struct{}),
+		stray: map[gnet.EventLoop]*hostLoop{}}
+}
+
+// Info implements loop.Backend.
+func (b *Bridge) Info() loop.Info {
+	return loop.Info{Name: "gnet-engine", Tier: loop.Nested, Foreign: true}
+}
+
+// Open implements loop.Backend.
+func (b *Bridge) Open(thread int, s loop.Service) (loop.Loop, error) {
+	l, err := b.nest.Open(thread, s)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.seats) <= thread {
+		b.seats = append(b.seats, nil)
+	}
+	b.seats[thread] = &seat{thread: thread, loop: b.nest.Thread(thread), s: s}
+	return l, nil
+}
+
+// Start begins the turning of the service threads on the wrapped gnet engine,
+// now or when that is up. An application calls it after core.New or
+// Engine.Attach; it is needless if core.New had returned before gnet.Run was
+// called. The errors are the system's. Any goroutine.
+func (b *Bridge) Start() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.allReady()
+	return b.place()
+}
+
+// allReady notes that core has made all of its threads.
+func (b *Bridge) allReady() {
+	for _, st := range b.seats {
+		if st != nil {
+			st.ready = true
+		}
+	}
+}
+
+// place spreads the threads that live nowhere over the event loops.
+func (b *Bridge) place() error {
+	h := b.home
+	if h == nil || !h.settled || h.down {
+		return nil
+	}
+	for i, st := range b.seats {
+		if st == nil || !st.ready || st.w != nil {
+			continue
+		}
+		if err := b.seat(st, h.order[i%len(h.order)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seat has an event loop turn a thread.
+func (b *Bridge) seat(st *seat, hl *hostLoop) error {
+	run := &turn{hl: hl}
+	w, err := st.loop.Watch(b.opt.maxEvents, func(job func()) error {
+		run.job = job
+		return hl.post(run)
+	})
+	if err != nil {
+		return fmt.Errorf("gnetengine: thread %d: %w", st.thread, err)
+	}
+	st.on, st.w = hl, w
+	b.rearmLost()
+	go b.watchOver(st, hl, w)
+	return nil
+}
+
+// watchOver notes the end of a watcher.
+func (b *Bridge) watchOver(st *seat, hl *hostLoop, w *poll.Watcher) {
+	err := w.Err()
+	b.mu.Lock()
+	if st.w == w {
+		st.w, st.on = nil, nil
+	}
+	b.leave(hl)
+	b.mu.Unlock()
+	if err != nil {
+		hl.h.end(err)
+	}
+}
+
+// leave forgets an event loop that was attached by hand, with its last thread.
+func (b *Bridge) leave(hl *hostLoop) {
+	if hl.h.wrapped {
+		return
+	}
+	for _, st := range b.seats {
+		if st != nil && st.on == hl {
+			return
+		}
+	}
+	delete(b.stray, hl.el)
+	hl.stopProbe()
+}
+
+// Attach has event loop el turn a service thread, for an application that has el
+// in hand (Conn.EventLoop in a callback). It wins over the place that Wrap would
+// choose. If el's engine does not run with Wrap, its end is noticed only when the
+// thread has something to do, up to a second later. Call it after core.New.
+// Errors: ErrNoThread, ErrTurned, ErrHostGone, and the system's. Any goroutine.
+func (b *Bridge) Attach(thread int, el gnet.EventLoop) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if thread < 0 || thread >= len(b.seats) || b.seats[thread] == nil {
+		return ErrNoThread
+	}
+	st := b.seats[thread]
+	if st.w != nil {
+		return ErrTurned
+	}
+	hl := b.loopOf(el)
+	if hl == nil {
+		hl = newHost(b, false).loop(el)
+		b.stray[el] = hl
+		hl.startProbe()
+	}
+	if hl.h.down {
+		return ErrHostGone
+	}
+	st.ready = true
+	if err := b.seat(st, hl); err != nil {
+		b.leave(hl)
+		return err
+	}
+	return nil
+}
+
+// loopOf finds what is known of an event loop, nil if nothing.
+func (b *Bridge) loopOf(el gnet.EventLoop) *hostLoop {
+	if b.home != nil && b.home.loops[el] != nil {
+		return b.home.loops[el]
+	}
+	return b.stray[el]
+}
+
+// Lost is closed when a gnet engine that turned service threads has ended. From
+// then on nobody turns the threads: Engine.Detach may be called from anywhere, and
+// the engine attached to another backend, or to the bridge again, which a new run
+// of gnet with the wrapped handler brings up. After that, Lost returns another
+// channel. Any goroutine.
+func (b *Bridge) Lost() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lost
+}
+
+// Err returns why Lost was closed, nil if it was not: ErrHostGone, possibly
+// wrapping more. Any goroutine.
+func (b *Bridge) Err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// rearmLost makes Lost another channel for another host.
+func (b *Bridge) rearmLost() {
+	if b.err != nil {
+		b.err, b.lost = nil, make(chan struct{})
+	}
+}

@@ -1,0 +1,141 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+package gnetengine
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+)
+
+// Wrap returns the handler to run gnet with. It passes everything on to h, and
+// brings the bridge up on the event loops of each gnet engine that boots with it,
+// one at a time. h may be nil: then gnet has no connections of its own, and those
+// that come are closed.
+//
+// h does not see: the connections, some per event loop, by which the loops are
+// found, which are closed again at once (gnet's CountConnections counts them until
+// then); and the further life of a connection that Adopt or Stream has taken, its
+// OnClose included, so what h keeps of a connection it drops when it hands it over.
+//
+// OnShutdown of h runs while the event loops still turn, so it may stop the
+// core engine and wait for it, with a time limit. An OnTick of h that asks for a
+// delay of 0 or less, as gnet's own empty one does, is not called again: it would
+// spin. Any goroutine.
+func (b *Bridge) Wrap(h gnet.EventHandler) gnet.EventHandler {
+	return &handler{b: b, h: h}
+}
+
+type handler struct {
+	b    *Bridge
+	h    gnet.EventHandler // nil: none
+	host *host
+	eng  gnet.Engine
+	find atomic.Bool // the event loops are being looked for, or have been
+}
+
+// taken is the context of a connection that core has a duplicate of.
+type taken struct{}
+
+// OnBoot implements gnet.EventHandler.
+func (w *handler) OnBoot(e gnet.Engine) gnet.Action {
+	b := w.b
+	w.host, w.eng = newHost(b, true), e
+	w.find.Store(false)
+	b.mu.Lock()
+	if b.home == nil || b.home.down {
+		b.home = w.host
+		b.allReady()
+	}
+	b.mu.Unlock()
+	if w.h == nil {
+		return gnet.None
+	}
+	return w.h.OnBoot(e)
+}
+
+// OnShutdown implements gnet.EventHandler.
+func (w *handler) OnShutdown(e gnet.Engine) {
+	if w.h != nil {
+		w.h.OnShutdown(e)
+	}
+	w.host.end(ErrHostGone)
+}
+
+// OnOpen implements gnet.EventHandler.
+func (w *handler) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
+	if a, ok := c.Context().(*anchor); ok {
+		a.opened <- c.EventLoop()
+		return nil, gnet.None
+	}
+	w.search()
+	if w.h == nil {
+		return nil, gnet.Close
+	}
+	out, act := w.h.OnOpen(c)
+	return out, after(c, act)
+}
+
+// OnTraffic implements gnet.EventHandler.
+func (w *handler) OnTraffic(c gnet.Conn) gnet.Action {
+	switch s := c.Context().(type) {
+	case *stream:
+		return s.traffic()
+	case *anchor:
+		c.Discard(-1)
+		return gnet.None
+	case taken:
+		return gnet.Close
+	}
+	if w.h == nil {
+		return gnet.Close
+	}
+	act := after(c, w.h.OnTraffic(c))
+	if s, ok := c.Context().(*stream); ok && act == gnet.None {
+		return s.traffic() // what has come already
+	}
+	return act
+}
+
+// OnClose implements gnet.EventHandler.
+func (w *handler) OnClose(c gnet.Conn, err error) gnet.Action {
+	switch s := c.Context().(type) {
+	case *stream:
+		s.gone(err)
+		return gnet.None
+	case *anchor, taken:
+		return gnet.None
+	}
+	if w.h == nil {
+		return gnet.None
+	}
+	return w.h.OnClose(c, err)
+}
+
+// OnTick implements gnet.EventHandler.
+func (w *handler) OnTick() (time.Duration, gnet.Action) {
+	w.search()
+	if w.h == nil {
+		return never, gnet.None
+	}
+	delay, act := w.h.OnTick()
+	if delay <= 0 {
+		delay = never
+	}
+	return delay, act
+}
+
+// never is longer than a program runs.
+const never = time.Duration(1<<62 - 1)
+
+// after decides about a connection that the application may have handed over.
+func after(c gnet.Conn, act gnet.Action) gnet.Action {
+	switch c.Context().(type) {
+	case taken:
+		if act == gnet.None {
+			act = gnet.Close
+		}
+	}
+	return act
+}
