@@ -71,13 +71,24 @@ func external() Host {
 	return Host{Backend: set.Backend(), Run: func(ctx context.Context, eng *core.Engine) error {
 		stop := context.AfterFunc(ctx, func() { eng.Stop(0) })
 		defer stop()
-		for eng.Thread(0).Hosted() {
+		for hosted(eng) {
 			if err := set.Turn(-1, func(p *loop.PollFD) {}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}}
+}
+
+// hosted reports whether any service thread is still in its loop: not after the
+// engine's end, nor after Detach.
+func hosted(eng *core.Engine) bool {
+	for i := range eng.Threads() {
+		if eng.Thread(i).Hosted() {
+			return true
+		}
+	}
+	return false
 }
 
 // Log returns a logger at the named level, nil for "off".
