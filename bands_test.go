@@ -32,6 +32,7 @@ var bands = []struct {
 // sameBand are the imports inside a band that the design allows.
 var sameBand = [][2]string{
 	{"loops/gnet", "loops/poll"}, {"loops/evio", "loops/poll"},
+	{"loops/gnet/engine", "loops/poll"},
 	{"extpoll", "loops/external"}, {"loops/external", "extpoll"},
 	{"core/loop/sim", "core/loop"}, // the simulator implements the contract
 	{"core/loop/looptest/mutants", "core/loop/looptest"},

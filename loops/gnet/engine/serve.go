@@ -1,0 +1,111 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+package gnetengine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/panjf2000/gnet/v2"
+	"github.com/panjf2000/gnet/v2/pkg/logging"
+
+	"anyloop/core"
+)
+
+// Serve runs a gnet engine of its own for eng, with an event loop per service
+// thread, until eng has ended: for a program that has no gnet engine yet. When
+// ctx ends, eng is stopped with the default grace. The options come after the
+// bridge's own; a gnet logger among them replaces the silent one. It returns nil
+// after an orderly end, and what ended gnet otherwise; eng then lives on, unturned.
+// Call it once at a time. Any goroutine.
+func (b *Bridge) Serve(ctx context.Context, eng *core.Engine, opts ...gnet.Option) error {
+	dir, err := os.MkdirTemp("", "anyloop") // gnet wants to listen: where only we can connect
+	if err != nil {
+		return fmt.Errorf("gnetengine: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	opts = append(append(Options(), gnet.WithNumEventLoop(eng.Threads()), gnet.WithLogger(Silent)), opts...)
+	r := newRunning(b.Wrap(nil))
+	go func() { r.ended(gnet.Run(r, "unix://"+filepath.Join(dir, "s"), opts...)) }()
+	select {
+	case <-r.booted:
+		err = b.Start()
+	case <-r.done:
+	}
+	if err == nil {
+		stop := context.AfterFunc(ctx, func() { eng.Stop(0) })
+		defer stop()
+		select {
+		case <-eng.Done():
+		case <-r.done:
+		}
+	}
+	r.stop()
+	<-r.done
+	select {
+	case <-eng.Done():
+		return err
+	default:
+	}
+	if err == nil {
+		err = r.err
+	}
+	if err == nil {
+		err = b.Err()
+	}
+	return err
+}
+
+// running is a gnet engine that we run.
+type running struct {
+	gnet.EventHandler
+	booted chan struct{}
+	done   chan struct{}
+	eng    gnet.Engine
+	err    error // after done
+}
+
+func newRunning(h gnet.EventHandler) *running {
+	return &running{EventHandler: h, booted: make(chan struct{}), done: make(chan struct{})}
+}
+
+// OnBoot implements gnet.EventHandler.
+func (r *running) OnBoot(e gnet.Engine) gnet.Action {
+	r.eng = e
+	act := r.EventHandler.OnBoot(e)
+	close(r.booted)
+	return act
+}
+
+func (r *running) ended(err error) {
+	if err != nil {
+		r.err = fmt.Errorf("gnetengine: %w", err)
+	}
+	close(r.done)
+}
+
+// stop begins gnet's end, if it has begun at all, and does not wait: gnet would
+// look every half second whether it is over.
+func (r *running) stop() {
+	select {
+	case <-r.booted:
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		r.eng.Stop(over)
+	default:
+	}
+}
+
+// Silent is a logger for gnet.WithLogger that drops everything. gnet's own writes
+// to the standard output; what it logs there is for one logger per process.
+var Silent logging.Logger = silent{}
+
+type silent struct{}
+
+func (silent) Debugf(string, ...any) {}
+func (silent) Infof(string, ...any)  {}
+func (silent) Warnf(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(string, ...any) {}
