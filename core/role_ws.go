@@ -211,14 +211,13 @@ func (r *wsRole) data(c *Conn, p []byte, op ws.Opcode, first, final bool) error 
 }
 
 func (r *wsRole) frame(l *link, op ws.Opcode, fin bool, p []byte) {
-	h := ws.Header{Fin: fin, Op: op, Length: int64(len(p))}
 	if len(p) < writevFrom {
 		b := l.outbuf(ws.MaxHeader + len(p))
-		*b = ws.AppendFrame(*b, h, p)
+		*b = ws.AppendPlain(*b, op, fin, p)
 		return
 	}
 	b := l.outbuf(ws.MaxHeader)
-	*b = ws.AppendHeader(*b, h)
+	*b = ws.AppendHeader(*b, ws.Header{Fin: fin, Op: op, Length: int64(len(p))})
 	l.send(p)
 }
 

@@ -1,6 +1,9 @@
 package ws
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // Decoder finds frames in received bytes. Embed it by value; Init before use.
 type Decoder struct {
@@ -17,6 +20,7 @@ type Decoder struct {
 type decFlags uint8
 
 const (
+	// None of these flags: a server between two messages.
 	dfClient    decFlags = 1 << iota // we are the client
 	dfInFrame                        // inside a data frame (also one of no bytes)
 	dfInMessage                      // its message goes on behind it
@@ -50,6 +54,11 @@ func (d *Decoder) Discard() { d.flags |= dfDiscard }
 // behind it. Payload is unmasked in place, in p. After an error every call
 // returns the same one; after a Close everything is consumed silently.
 func (d *Decoder) Next(p []byte, lim *Limits) (ev Event, n int, err error) {
+	if d.flags == 0 && len(p) >= smallHeader && d.err == nil {
+		if op, n := small(p, lim); n != 0 {
+			return d.whole(op, p[:n:n], lim)
+		}
+	}
 	if d.err != nil {
 		return Event{}, 0, d.err
 	}
@@ -94,6 +103,39 @@ func (d *Decoder) Next(p []byte, lim *Limits) (ev Event, n int, err error) {
 			return ev, n, nil
 		}
 	}
+}
+
+// smallHeader is the size of the header of a small masked frame.
+const smallHeader = 6
+
+// small recognises the usual frame between messages, so that it need not go
+// through the general case: a whole message, masked, of at most 125 bytes that
+// are all there, within every limit. n is the size of the frame, 0 if it is not
+// such a one.
+func small(p []byte, lim *Limits) (op Opcode, n int) {
+	size := int(p[1]) - 0x80 // negative: not masked
+	if b := p[0] &^ 3; b != 0x80 || p[0] == 0x80 || p[0] == 0x83 || uint(size) > maxControl || len(p)-smallHeader < size {
+		return 0, 0
+	}
+	if lim.MaxFrame > 0 && int64(size) > lim.MaxFrame || lim.MaxMessage > 0 && int64(size) > lim.MaxMessage ||
+		lim.RxPiece > 0 && size > lim.RxPiece {
+		return 0, 0
+	}
+	return Opcode(p[0] & 0xf), smallHeader + size
+}
+
+// whole hands out a small frame. The state between messages does not change.
+func (d *Decoder) whole(op Opcode, frame []byte, lim *Limits) (ev Event, n int, err error) {
+	payload := frame[smallHeader:]
+	key := uint64(binary.LittleEndian.Uint32(frame[2:]))
+	maskWords(key<<32|key, payload)
+	if op == Text && !lim.NoUTF8 {
+		if rest := skipASCII(payload); len(rest) > 0 && !utf8.Valid(rest) {
+			d.err = ErrUTF8
+			return Event{}, len(frame), d.err
+		}
+	}
+	return Event{Kind: Data, Op: op, First: true, Final: true, Payload: payload}, len(frame), nil
 }
 
 // early refuses a frame whose first bytes are wrong already, so that a peer
@@ -182,7 +224,7 @@ func (d *Decoder) data(p []byte, lim *Limits) (ev Event, n int, err *PeerError) 
 	ended := d.left == 0
 	final := ended && d.is(dfFin)
 	if ended {
-		d.flags &^= dfInFrame
+		d.flags &^= dfInFrame | dfFin
 	}
 	if d.is(dfDiscard) {
 		return Event{}, n, nil
@@ -195,6 +237,9 @@ func (d *Decoder) data(p []byte, lim *Limits) (ev Event, n int, err *PeerError) 
 	ev = Event{Kind: Data, Op: d.op, First: d.is(dfFirst), Final: final, Compressed: d.is(dfPacked),
 		Remaining: d.left, Payload: piece}
 	d.flags &^= dfFirst
+	if final {
+		d.flags &^= dfPacked
+	}
 	return ev, n, nil
 }
 

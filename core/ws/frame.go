@@ -129,6 +129,20 @@ func AppendFrame(dst []byte, h Header, payload []byte) []byte {
 	return dst
 }
 
+// AppendPlain is AppendFrame for a frame without mask or extension bits.
+func AppendPlain(dst []byte, op Opcode, fin bool, payload []byte) []byte {
+	b0 := byte(op & 0xf)
+	if fin {
+		b0 |= 0x80
+	}
+	if len(payload) <= 125 {
+		dst = append(dst, b0, byte(len(payload)))
+	} else {
+		dst = AppendHeader(dst, Header{Op: op, Fin: fin, Length: int64(len(payload))})
+	}
+	return append(dst, payload...)
+}
+
 // AppendClose appends a Close frame with a code and a reason, of which at most
 // 123 bytes are sent, cut between characters. mask is nil on a server.
 func AppendClose(dst []byte, code CloseCode, reason string, mask *[4]byte) []byte {

@@ -24,6 +24,12 @@ func maskFrom(key [4]byte, pos uint8, b []byte) uint8 {
 	if len(b) >= wideFrom {
 		b = maskWide(k, b)
 	}
+	maskWords(k, b)
+	return next
+}
+
+// maskWords masks b with the key, twice in k, by words of eight bytes.
+func maskWords(k uint64, b []byte) {
 	for len(b) >= 8 {
 		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^k)
 		b = b[8:]
@@ -32,7 +38,6 @@ func maskFrom(key [4]byte, pos uint8, b []byte) uint8 {
 		b[i] ^= byte(k)
 		k >>= 8
 	}
-	return next
 }
 
 // expanded is the size of the expanded key: what one XORBytes call handles.
