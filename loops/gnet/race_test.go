@@ -1,0 +1,5 @@
+//go:build race
+
+package gnetloop_test
+
+const raceEnabled = true
