@@ -111,6 +111,7 @@ func (r *wsRole) input(l *link, p []byte) int {
 	c := l.own
 	lim := &c.vh.wsLimits.Limits
 	used := 0
+	var ev ws.Event
 	for used < len(p) {
 		if c.pause != 0 && c.state == stOpen {
 			l.flags |= lfAgain
@@ -119,7 +120,7 @@ func (r *wsRole) input(l *link, p []byte) int {
 		if r.sub >= wsEchoed || l.flags&(lfDoomed|lfFinish) != 0 {
 			return len(p) // nothing counts any more
 		}
-		ev, n, err := r.dec.Next(p[used:], lim)
+		n, err := r.dec.Decode(p[used:], lim, &ev)
 		used += n
 		if err != nil {
 			r.broken(l, err)

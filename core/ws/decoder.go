@@ -54,53 +54,65 @@ func (d *Decoder) Discard() { d.flags |= dfDiscard }
 // behind it. Payload is unmasked in place, in p. After an error every call
 // returns the same one; after a Close everything is consumed silently.
 func (d *Decoder) Next(p []byte, lim *Limits) (ev Event, n int, err error) {
+	n, err = d.Decode(p, lim, &ev)
+	return ev, n, err
+}
+
+// Decode is Next with the event written to *ev: copying one costs as much as
+// finding a small frame.
+func (d *Decoder) Decode(p []byte, lim *Limits, ev *Event) (n int, err error) {
 	if d.flags == 0 && len(p) >= smallHeader && d.err == nil {
 		if op, n := small(p, lim); n != 0 {
-			return d.whole(op, p[:n:n], lim)
+			return n, d.whole(op, p[:n:n], lim, ev)
 		}
 	}
+	*ev = Event{}
 	if d.err != nil {
-		return Event{}, 0, d.err
+		return 0, d.err
 	}
 	if d.is(dfClosed) {
-		return Event{}, len(p), nil
+		return len(p), nil
 	}
+	n, e := d.find(p, lim, ev)
+	if e != nil {
+		*ev = Event{}
+		d.err = e
+		return n, e
+	}
+	return n, nil
+}
+
+// find is the general case.
+func (d *Decoder) find(p []byte, lim *Limits, ev *Event) (n int, err *PeerError) {
 	for {
 		if !d.is(dfInFrame) {
 			h, size, ok := parseHeader(p[n:])
 			if !ok {
-				return Event{}, n, d.early(p[n:], lim)
+				return n, d.early(p[n:], lim)
 			}
 			if e := d.begin(&h, lim); e != nil {
-				d.err = e
-				return Event{}, n, e
+				return n, e
 			}
 			if h.Op.IsControl() {
 				if len(p)-n < size+int(h.Length) {
-					return Event{}, n, nil
+					return n, nil
 				}
 				body := p[n+size : n+size+int(h.Length)]
-				ev, e := d.control(&h, body, lim)
-				if e != nil {
-					d.err = e
-					return Event{}, n, e
+				if *ev, err = d.control(&h, body, lim); err != nil {
+					return n, err
 				}
-				return ev, n + size + int(h.Length), nil
+				return n + size + int(h.Length), nil
 			}
 			d.enter(&h)
 			n += size
 		}
 		if n == len(p) && d.left > 0 {
-			return Event{}, n, nil
+			return n, nil
 		}
-		ev, k, e := d.data(p[n:], lim)
+		k, e := d.data(p[n:], lim, ev)
 		n += k
-		if e != nil {
-			d.err = e
-			return Event{}, n, e
-		}
-		if ev.Kind != None {
-			return ev, n, nil
+		if e != nil || ev.Kind != None {
+			return n, e
 		}
 	}
 }
@@ -125,32 +137,30 @@ func small(p []byte, lim *Limits) (op Opcode, n int) {
 }
 
 // whole hands out a small frame. The state between messages does not change.
-func (d *Decoder) whole(op Opcode, frame []byte, lim *Limits) (ev Event, n int, err error) {
+func (d *Decoder) whole(op Opcode, frame []byte, lim *Limits, ev *Event) error {
 	payload := frame[smallHeader:]
 	key := uint64(binary.LittleEndian.Uint32(frame[2:]))
 	maskWords(key<<32|key, payload)
 	if op == Text && !lim.NoUTF8 {
 		if rest := skipASCII(payload); len(rest) > 0 && !utf8.Valid(rest) {
+			*ev = Event{}
 			d.err = ErrUTF8
-			return Event{}, len(frame), d.err
+			return d.err
 		}
 	}
-	return Event{Kind: Data, Op: op, First: true, Final: true, Payload: payload}, len(frame), nil
+	*ev = Event{Kind: Data, Op: op, First: true, Final: true, Payload: payload}
+	return nil
 }
 
 // early refuses a frame whose first bytes are wrong already, so that a peer
 // cannot sit on half a header.
-func (d *Decoder) early(p []byte, lim *Limits) error {
+func (d *Decoder) early(p []byte, lim *Limits) *PeerError {
 	if len(p) < 2 {
 		return nil
 	}
 	h := headerBits(p)
 	h.Length = int64(p[1] & 0x7f)
-	if e := check(&h, d.is(dfInMessage), d.side(), lim); e != nil {
-		d.err = e
-		return e
-	}
-	return nil
+	return check(&h, d.is(dfInMessage), d.side(), lim)
 }
 
 func (d *Decoder) side() Side {
@@ -211,7 +221,7 @@ func (d *Decoder) enter(h *Header) {
 }
 
 // data hands out a piece of the current frame.
-func (d *Decoder) data(p []byte, lim *Limits) (ev Event, n int, err *PeerError) {
+func (d *Decoder) data(p []byte, lim *Limits, ev *Event) (n int, err *PeerError) {
 	n = int(min(d.left, int64(len(p))))
 	if lim.RxPiece > 0 {
 		n = min(n, lim.RxPiece)
@@ -227,20 +237,20 @@ func (d *Decoder) data(p []byte, lim *Limits) (ev Event, n int, err *PeerError) 
 		d.flags &^= dfInFrame | dfFin
 	}
 	if d.is(dfDiscard) {
-		return Event{}, n, nil
+		return n, nil
 	}
 	if d.op == Text && !lim.NoUTF8 && !d.is(dfPacked) {
 		if !d.utf8.add(piece) || final && !d.utf8.complete() {
-			return Event{}, n, ErrUTF8
+			return n, ErrUTF8
 		}
 	}
-	ev = Event{Kind: Data, Op: d.op, First: d.is(dfFirst), Final: final, Compressed: d.is(dfPacked),
+	*ev = Event{Kind: Data, Op: d.op, First: d.is(dfFirst), Final: final, Compressed: d.is(dfPacked),
 		Remaining: d.left, Payload: piece}
 	d.flags &^= dfFirst
 	if final {
 		d.flags &^= dfPacked
 	}
-	return ev, n, nil
+	return n, nil
 }
 
 // control reads a whole control frame.
