@@ -105,7 +105,7 @@ func (b *Loops) Info() loop.Info {
 func (b *Loops) Open(thread int, s loop.Service) (loop.Loop, error) {
 	l, lp, err := b.open(thread, s)
 	if err != nil {
-		return nil, fmt.Errorf("gnetloop: thread %d: %w", thread, err)
+		return nil, wrap(err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,6 +114,14 @@ func (b *Loops) Open(thread int, s loop.Service) (loop.Loop, error) {
 	}
 	b.loops[thread] = l
 	return lp, nil
+}
+
+// wrap puts the package's name before an error that has it not yet.
+func wrap(err error) error {
+	if errors.Is(err, ErrUnsupported) || errors.Is(err, ErrPollOpt) || errors.Is(err, ErrNoPoller) {
+		return err
+	}
+	return fmt.Errorf("gnetloop: %w", err)
 }
 
 // Thread returns the loop of service thread i, nil before the engine has opened
