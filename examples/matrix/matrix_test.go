@@ -73,9 +73,11 @@ func TestMatrix(t *testing.T) {
 
 func runCell(t *testing.T, c cell, got table) {
 	start := time.Now()
+	newHost := func(_ testing.TB, threads int) e2e.Host { return host(c.backend, threads) }
+	e2e.Warm(t, c.threads, newHost)
 	for _, k := range c.cases {
 		t.Run(k, func(t *testing.T) {
-			res := e2e.RunCase(t, k, c.threads, func(_ testing.TB, threads int) e2e.Host { return host(c.backend, threads) })
+			res := e2e.RunCase(t, k, c.threads, newHost)
 			if was, ok := got.result(c.backend, k); ok && was != res && k != "threads" && k != "detach" {
 				t.Errorf("%v with %d threads, but %v with another number", res, c.threads, was)
 			} else if !ok || k == "threads" {

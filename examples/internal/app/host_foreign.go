@@ -33,14 +33,10 @@ func foreign(newLoop func() (cloop.Loop, error)) func(threads int) (Host, error)
 			defer runtime.UnlockOSThread()
 			stop := context.AfterFunc(ctx, func() { eng.Stop(0) })
 			defer stop()
-			for {
-				select {
-				case <-eng.Done():
-					return l.Close()
-				default:
-					l.Turn(true)
-				}
+			for hosted(eng) {
+				l.Turn(true)
 			}
+			return l.Close()
 		}}, nil
 	}
 }

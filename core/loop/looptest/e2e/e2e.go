@@ -161,11 +161,25 @@ func find(name string) kase {
 // service threads, and returns how they ended.
 func Run(t *testing.T, threads int, newHost func(t testing.TB, threads int) Host) Results {
 	t.Helper()
+	Warm(t, threads, newHost)
 	all := Results{}
 	for _, name := range Cases() {
 		t.Run(name, func(t *testing.T) { all[name] = RunCase(t, name, threads, newHost) })
 	}
 	return all
+}
+
+// Warm runs an engine over a host and ends it: libraries make some things once
+// and keep them (libuv: a pipe), which is no leak of a case. Run does it by
+// itself; before the first RunCase it is the caller's to do.
+func Warm(t testing.TB, threads int, newHost func(t testing.TB, threads int) Host) {
+	t.Helper()
+	s := &scene{t: t, threads: max(threads, 1), newHost: newHost}
+	s.host = newHost(t, s.threads).or()
+	if s.up(echoing(), core.Limits{}) == nil { // else the cases say what is wrong
+		s.ws()
+	}
+	s.finish()
 }
 
 // RunCase runs one case. A result that differs from what the host declares is an
