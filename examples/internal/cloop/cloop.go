@@ -48,7 +48,8 @@ type Loop interface {
 	Run()
 	// Turn turns the loop once: with wait it blocks until something happens.
 	Turn(wait bool)
-	// Stop makes Run return when the running callback has.
+	// Stop makes Run return when the running callback has. Outside of Run it
+	// does nothing.
 	Stop()
 	// Watchers counts what the library itself says is in the loop: watchers
 	// and timers that are active (libuv: that exist), ours and anybody's.

@@ -7,8 +7,8 @@ import (
 	"anyloop/loops/poll"
 )
 
-// passMax bounds what core does between two callbacks of the host.
-const passMax = 64
+// PassMax bounds how many descriptors are served between two callbacks of the host.
+const PassMax = 64
 
 // Nested returns a backend that watches a single descriptor in l: that of a poll
 // set, which has core's descriptors, its deadlines and its wake-ups.
@@ -32,7 +32,7 @@ func (n nested) Open(thread int, s loop.Service) (loop.Loop, error) {
 	}
 	inner := n.set.Thread(thread)
 	w, err := n.l.Watch(inner.FD(), loop.In, func(loop.Events) {
-		if _, err := inner.Pass(passMax); err != nil {
+		if _, err := inner.Pass(PassMax); err != nil {
 			slog.Error("cloop: the nested set", "err", err)
 		}
 	})

@@ -3,10 +3,8 @@
 package cloop_test
 
 import (
-	"os"
 	"runtime"
 	"testing"
-	"time"
 
 	"anyloop/core"
 	"anyloop/core/loop"
@@ -70,42 +68,6 @@ func each(t *testing.T, test func(t *testing.T, lib library, backend func(cloop.
 			})
 		}
 	}
-}
-
-// leakCheck compares descriptors and goroutines before and after a test.
-func leakCheck(t testing.TB) {
-	t.Helper()
-	warm.Do(warmUp)
-	fds, gos := descriptors(t), runtime.NumGoroutine()
-	t.Cleanup(func() {
-		settle(t, "goroutines", gos, runtime.NumGoroutine)
-		settle(t, "descriptors", fds, func() int { return descriptors(t) })
-	})
-}
-
-// settle waits until a count has come back to what it was: what ends, ends in its
-// own time.
-func settle(t testing.TB, what string, want int, count func() int) {
-	t.Helper()
-	for end := time.Now().Add(looptest.Bound); ; runtime.Gosched() {
-		n := count()
-		if n <= want {
-			return
-		}
-		if time.Now().After(end) {
-			t.Errorf("%d %s, %d before", n, what, want)
-			return
-		}
-	}
-}
-
-func descriptors(t testing.TB) int {
-	t.Helper()
-	all, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(all)
 }
 
 // TestConformance is the contract of package loop, line by line.

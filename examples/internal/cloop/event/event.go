@@ -42,7 +42,7 @@ func (l *Loop) Turn(wait bool) {
 	if wait {
 		C.event_base_loop(l.c, C.EVLOOP_ONCE)
 	} else {
-		C.event_base_loop(l.c, C.EVLOOP_NONBLOCK)
+		C.event_base_loop(l.c, C.EVLOOP_ONCE|C.EVLOOP_NONBLOCK)
 	}
 }
 

@@ -15,5 +15,6 @@
 //     the loop from sleeping.
 //   - The loop's time is cached, in whole milliseconds and perhaps from a coarse
 //     clock; timers are set by the precise one.
-//   - uv_stop outside of Run is remembered by the next Run.
+//   - uv_stop outside of uv_run makes the next uv_run do nothing, so it is not
+//     called then.
 package uv

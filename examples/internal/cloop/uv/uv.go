@@ -18,11 +18,14 @@ import (
 )
 
 // Loop is a uv_loop_t.
-type Loop struct{ c *C.uv_loop_t }
+type Loop struct {
+	c     *C.uv_loop_t
+	turns bool // inside uv_run
+}
 
 // New makes a loop.
 func New() (cloop.Loop, error) {
-	l := &Loop{(*C.uv_loop_t)(C.calloc(1, C.sizeof_uv_loop_t))}
+	l := &Loop{c: (*C.uv_loop_t)(C.calloc(1, C.sizeof_uv_loop_t))}
 	if e := C.uv_loop_init(l.c); e != 0 {
 		C.free(unsafe.Pointer(l.c))
 		return nil, failure("uv_loop_init", e)
@@ -41,26 +44,36 @@ func Live() int { return int(C.uvLive()) }
 func (l *Loop) Name() string { return "uv" }
 
 // Run implements cloop.Loop.
-func (l *Loop) Run() { C.uv_run(l.c, C.UV_RUN_DEFAULT) }
+func (l *Loop) Run() { l.run(C.UV_RUN_DEFAULT) }
+
+func (l *Loop) run(mode C.uv_run_mode) {
+	l.turns = true
+	C.uv_run(l.c, mode)
+	l.turns = false
+}
 
 // Turn implements cloop.Loop.
 func (l *Loop) Turn(wait bool) {
 	if wait {
-		C.uv_run(l.c, C.UV_RUN_ONCE)
+		l.run(C.UV_RUN_ONCE)
 	} else {
-		C.uv_run(l.c, C.UV_RUN_NOWAIT)
+		l.run(C.UV_RUN_NOWAIT)
 	}
 }
 
 // Stop implements cloop.Loop.
-func (l *Loop) Stop() { C.uv_stop(l.c) }
+func (l *Loop) Stop() {
+	if l.turns {
+		C.uv_stop(l.c)
+	}
+}
 
 // Watchers implements cloop.Loop.
 func (l *Loop) Watchers() int { return int(C.uvHandles(l.c)) }
 
 // Close implements cloop.Loop. Handles that are being closed get their turn.
 func (l *Loop) Close() error {
-	C.uv_run(l.c, C.UV_RUN_NOWAIT)
+	l.run(C.UV_RUN_NOWAIT)
 	if e := C.uv_loop_close(l.c); e != 0 {
 		return failure("uv_loop_close", e)
 	}
