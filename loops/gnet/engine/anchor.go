@@ -30,9 +30,14 @@ func (w *handler) search() {
 	if w.find.Load() || w.find.Swap(true) {
 		return
 	}
-	h, e := w.host, w.eng
+	h := w.host
+	e := w.eng
+	h.land = func() (gnet.EventLoop, net.Conn, error) { return h.anchor(e) }
+	if w.dial != nil {
+		h.land = func() (gnet.EventLoop, net.Conn, error) { return h.visit(w.dial, w.visits) }
+	}
 	go func() {
-		for !h.search(e) {
+		for !h.search() {
 			select {
 			case <-h.gone:
 				return
@@ -43,7 +48,7 @@ func (w *handler) search() {
 }
 
 // search reports whether the bridge is up, or will not be.
-func (h *host) search(e gnet.Engine) bool {
+func (h *host) search() bool {
 	var ends []net.Conn
 	defer func() {
 		for _, c := range ends {
@@ -52,7 +57,7 @@ func (h *host) search(e gnet.Engine) bool {
 	}()
 	seen := map[gnet.EventLoop]bool{}
 	for range maxAnchors {
-		el, end, err := h.anchor(e)
+		el, end, err := h.land()
 		if end != nil {
 			ends = append(ends, end)
 		}
@@ -106,6 +111,20 @@ func (h *host) anchor(e gnet.Engine) (gnet.EventLoop, net.Conn, error) {
 		return el, ours, nil
 	case <-h.gone:
 		return nil, ours, nil
+	}
+}
+
+// visit connects to a gnet engine that listens for us alone.
+func (h *host) visit(dial func() (net.Conn, error), visits <-chan gnet.EventLoop) (gnet.EventLoop, net.Conn, error) {
+	c, err := dial()
+	if err != nil {
+		return nil, nil, err
+	}
+	select {
+	case el := <-visits:
+		return el, c, nil
+	case <-h.gone:
+		return nil, c, nil
 	}
 }
 

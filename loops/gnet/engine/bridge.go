@@ -65,14 +65,16 @@ func Options() []gnet.Option {
 // nests: a goroutine sleeps until that is ready, and has one turn run on the event
 // loop. It serves one core.Engine at a time.
 type Bridge struct {
-	opt   options
-	nest  *poll.Loops
-	mu    sync.Mutex
-	seats []*seat // by service thread
-	home  *host   // the gnet engine that boots with Wrap, nil if none runs
-	stray map[gnet.EventLoop]*hostLoop
-	lost  chan struct{}
-	err   error // why lost was closed
+	opt    options
+	nest   *poll.Loops
+	mu     sync.Mutex
+	seats  []*seat // by service thread
+	home   *host   // the gnet engine that boots with Wrap, nil if none runs
+	stray  map[gnet.EventLoop]*hostLoop
+	lost   chan struct{}
+	err    error         // why lost was closed
+	turned int           // threads that an event loop turns
+	empty  chan struct{} // closed when there were some and are none; nil: nobody asks
 }
 
 // seat is where a service thread lives.
@@ -158,8 +160,9 @@ func (b *Bridge) seat(st *seat, hl *hostLoop) error {
 	if err != nil {
 		return fmt.Errorf("gnetengine: thread %d: %w", st.thread, err)
 	}
-	st.on, st.w = hl, w
 	b.rearmLost()
+	st.on, st.w = hl, w
+	b.turned++
 	go b.watchOver(st, hl, w)
 	return nil
 }
@@ -172,6 +175,10 @@ func (b *Bridge) watchOver(st *seat, hl *hostLoop, w *poll.Watcher) {
 		st.w, st.on = nil, nil
 	}
 	b.leave(hl)
+	if b.turned--; b.turned == 0 && b.empty != nil {
+		close(b.empty)
+		b.empty = nil
+	}
 	b.mu.Unlock()
 	if err != nil {
 		hl.h.end(err)
@@ -256,4 +263,15 @@ func (b *Bridge) rearmLost() {
 	if b.err != nil {
 		b.err, b.lost = nil, make(chan struct{})
 	}
+}
+
+// emptied returns a channel that is closed when no event loop turns a thread any
+// more, once one has.
+func (b *Bridge) emptied() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.empty == nil {
+		b.empty = make(chan struct{})
+	}
+	return b.empty
 }

@@ -5,6 +5,7 @@ package gnetengine
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type host struct {
 	down    bool          // no turn begins any more
 	gone    chan struct{} // closed with down
 	streams int           // connections that gnet has not closed yet
+	land    func() (gnet.EventLoop, net.Conn, error)
 	err     error
 }
 

@@ -5,6 +5,7 @@ package gnetengine
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -18,17 +19,20 @@ import (
 // thread, until eng has ended: for a program that has no gnet engine yet. When
 // ctx ends, eng is stopped with the default grace. The options come after the
 // bridge's own; a gnet logger among them replaces the silent one. It returns nil
-// after an orderly end, and what ended gnet otherwise; eng then lives on, unturned.
-// Call it once at a time. Any goroutine.
+// after an orderly end or a Detach, and what ended gnet otherwise; eng then lives
+// on, unturned. Call it once at a time. Any goroutine.
 func (b *Bridge) Serve(ctx context.Context, eng *core.Engine, opts ...gnet.Option) error {
 	dir, err := os.MkdirTemp("", "anyloop") // gnet wants to listen: where only we can connect
 	if err != nil {
 		return fmt.Errorf("gnetengine: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "s")
+	h := &handler{b: b, visits: make(chan gnet.EventLoop, maxAnchors), dial: func() (net.Conn, error) { return net.Dial("unix", path) }}
 	opts = append(append(Options(), gnet.WithNumEventLoop(eng.Threads()), gnet.WithLogger(Silent)), opts...)
-	r := newRunning(b.Wrap(nil))
-	go func() { r.ended(gnet.Run(r, "unix://"+filepath.Join(dir, "s"), opts...)) }()
+	empty := b.emptied()
+	r := newRunning(h)
+	go func() { r.ended(gnet.Run(r, "unix://"+path, opts...)) }()
 	select {
 	case <-r.booted:
 		err = b.Start()
@@ -39,23 +43,33 @@ func (b *Bridge) Serve(ctx context.Context, eng *core.Engine, opts ...gnet.Optio
 		defer stop()
 		select {
 		case <-eng.Done():
+		case <-empty:
 		case <-r.done:
 		}
 	}
+	alone := over(r.booted) && over(h.host.gone) // it ended by itself
 	r.stop()
 	<-r.done
-	select {
-	case <-eng.Done():
+	switch {
+	case over(eng.Done()):
+		return nil
+	case err != nil:
 		return err
+	case r.err != nil:
+		return r.err
+	case alone:
+		return ErrHostGone
+	}
+	return nil // detached
+}
+
+func over(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
 	default:
+		return false
 	}
-	if err == nil {
-		err = r.err
-	}
-	if err == nil {
-		err = b.Err()
-	}
-	return err
 }
 
 // running is a gnet engine that we run.
@@ -89,12 +103,10 @@ func (r *running) ended(err error) {
 // stop begins gnet's end, if it has begun at all, and does not wait: gnet would
 // look every half second whether it is over.
 func (r *running) stop() {
-	select {
-	case <-r.booted:
-		over, cancel := context.WithCancel(context.Background())
+	if over(r.booted) {
+		now, cancel := context.WithCancel(context.Background())
 		cancel()
-		r.eng.Stop(over)
-	default:
+		r.eng.Stop(now)
 	}
 }
 

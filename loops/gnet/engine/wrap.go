@@ -3,6 +3,7 @@
 package gnetengine
 
 import (
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,10 @@ type handler struct {
 	host *host
 	eng  gnet.Engine
 	find atomic.Bool // the event loops are being looked for, or have been
+
+	// An engine that listens for us alone is found by connecting to it.
+	dial   func() (net.Conn, error)
+	visits chan gnet.EventLoop
 }
 
 // taken is the context of a connection that core has a duplicate of.
@@ -70,7 +75,12 @@ func (w *handler) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 		return nil, gnet.None
 	}
 	w.search()
-	if w.h == nil {
+	switch {
+	case w.dial != nil:
+		c.SetContext(&anchor{})
+		w.visits <- c.EventLoop()
+		return nil, gnet.None
+	case w.h == nil:
 		return nil, gnet.Close
 	}
 	out, act := w.h.OnOpen(c)
