@@ -1,0 +1,176 @@
+//go:build linux || darwin || freebsd
+
+package evioloop
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tidwall/evio"
+
+	"anyloop/loops/poll"
+)
+
+// nonce is what a bridge connection sends first, so that nobody else's passes
+// for one.
+type nonce [16]byte
+
+// span is one connection of the bridge: our end of it, and what goes over it,
+// which is a byte for each time that evio's goroutine is wanted.
+type span struct {
+	b    *Bridge
+	seat *seat // whose loop is turned; nil: it only ends the server
+	key  nonce
+	c    net.Conn
+	jobs chan func()   // at most one
+	rung atomic.Bool   // a byte is on its way
+	read chan struct{} // closed when nobody reads our end any more
+
+	turning sync.Mutex // held while core is entered
+	over    bool       // this and what follows: guarded by Bridge.mu
+	known   bool       // evio has accepted it
+	watcher *poll.Watcher
+	loop    uintptr // evio's loop that has accepted it, 0 before
+}
+
+// connect makes the connection for a seat. The server listens already, so that
+// this never waits for it to accept.
+func (b *Bridge) connect(st *seat) (*span, error) {
+	c, err := net.Dial("unix", b.path)
+	if err != nil {
+		return nil, fmt.Errorf("evioloop: the bridge: %w", err)
+	}
+	sp := &span{b: b, seat: st, c: c, jobs: make(chan func(), 1), read: make(chan struct{})}
+	rand.Read(sp.key[:])
+	b.mu.Lock()
+	if st != nil && (st.span != nil || st.closed) {
+		b.mu.Unlock()
+		c.Close()
+		return nil, ErrServing
+	}
+	b.spans[sp.key] = sp
+	if st != nil {
+		st.span = sp
+	}
+	b.mu.Unlock()
+	go sp.listen()
+	if _, err := c.Write(sp.key[:]); err != nil {
+		sp.end(nil)
+		return nil, fmt.Errorf("evioloop: the bridge: %w", err)
+	}
+	return sp, nil
+}
+
+// listen waits for the end of the connection, which is that of the server: it
+// sends nothing.
+func (sp *span) listen() {
+	var buf [1]byte
+	for {
+		if _, err := sp.c.Read(buf[:]); err != nil {
+			break
+		}
+	}
+	close(sp.read)
+	sp.end(ErrServerEnded)
+}
+
+// end closes the connection. err is why core is not turned any more, nil if that
+// was asked for. Only the first call counts. Any goroutine, also inside a turn.
+func (sp *span) end(err error) {
+	b := sp.b
+	b.mu.Lock()
+	if sp.over {
+		b.mu.Unlock()
+		return
+	}
+	sp.over = true
+	delete(b.spans, sp.key)
+	w := sp.watcher
+	if sp.seat != nil && sp.seat.span == sp {
+		sp.seat.span = nil
+	}
+	b.mu.Unlock()
+	sp.c.Close()
+	<-sp.read
+	switch {
+	case w == nil:
+	case err != nil:
+		w.Lost()
+	default:
+		w.Stop()
+	}
+	if err != nil && sp.seat != nil {
+		b.lose(err)
+	}
+}
+
+// post has job run on evio's goroutine: the watcher's way to it. There is at most
+// one, since the next comes only when this has run.
+func (sp *span) post(job func()) error {
+	sp.jobs <- job
+	return sp.ring()
+}
+
+// ring makes evio call turn. It never waits: no more than one byte is on its way.
+func (sp *span) ring() error {
+	if !sp.rung.CompareAndSwap(false, true) {
+		return nil
+	}
+	_, err := sp.c.Write([]byte{1})
+	return err
+}
+
+// open begins the turning; evio's goroutine.
+func (sp *span) open(c evio.Conn) error {
+	loop, err := loopOf(c)
+	if err != nil {
+		loop = 0 // no connection can be told to be on the same loop: see Adopt
+	}
+	sp.b.mu.Lock()
+	sp.known = true
+	sp.b.mu.Unlock()
+	if sp.seat == nil {
+		return nil
+	}
+	w, err := sp.seat.set.Watch(sp.b.opts.pass, sp.post)
+	if err != nil {
+		return fmt.Errorf("evioloop: the bridge: %w", err)
+	}
+	sp.b.mu.Lock()
+	sp.watcher, sp.loop = w, loop
+	over := sp.over
+	sp.b.mu.Unlock()
+	if over {
+		w.Stop()
+	}
+	return nil
+}
+
+// turn is what a byte asks for; evio's goroutine.
+func (sp *span) turn() {
+	sp.rung.Store(false) // before looking: what is posted from now on rings again
+	select {
+	case job := <-sp.jobs:
+		sp.turning.Lock()
+		job()
+		sp.turning.Unlock()
+	default:
+	}
+}
+
+// enter runs f as the driver of the span's thread if that still is this
+// goroutine, which is evio's.
+func (sp *span) enter(f func()) bool {
+	sp.turning.Lock()
+	defer sp.turning.Unlock()
+	sp.b.mu.Lock()
+	over := sp.over
+	sp.b.mu.Unlock()
+	if !over {
+		f()
+	}
+	return !over
+}

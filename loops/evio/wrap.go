@@ -1,0 +1,190 @@
+//go:build linux || darwin || freebsd
+
+package evioloop
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/tidwall/evio"
+)
+
+// Wrap returns the application's events with the bridge among them, for
+// evio.Serve with Addr as its last address. The application's callbacks are
+// called as ever, for its own connections only; Serving sees its own addresses
+// only. Connections that evio closes before it has announced them, without
+// Opened, are left out of Closed too. Events.Tick stays as it is: nil starts no
+// ticker. Any goroutine.
+func (b *Bridge) Wrap(events evio.Events) evio.Events {
+	return b.wrap(events).events()
+}
+
+func (b *Bridge) wrap(events evio.Events) *wrapped { return &wrapped{b: b, user: events} }
+
+func (w *wrapped) events() evio.Events {
+	events := w.user
+	events.Serving = w.serving
+	events.Opened = w.opened
+	events.Closed = w.closed
+	events.Detached = w.detached
+	events.Data = w.data
+	return events
+}
+
+// Serve is evio.Serve with the bridge among the addresses and events. It returns
+// also what evio.Serve cannot say: ErrNoAddress, ErrServing. Any goroutine.
+func (b *Bridge) Serve(events evio.Events, addr ...string) error {
+	w := b.wrap(events)
+	err := evio.Serve(w.events(), append(slices.Clone(addr), b.Addr())...)
+	if w.server != nil {
+		b.busy(ErrServerEnded)
+		b.mu.Lock()
+		if b.server == w.server {
+			b.server = nil
+		}
+		b.mu.Unlock()
+	}
+	return errors.Join(err, w.refused)
+}
+
+// wrapped is the application's events with the bridge's.
+type wrapped struct {
+	b      *Bridge
+	user   evio.Events
+	server *server
+
+	refused error // by the bridge, before anything was served
+}
+
+// pier is evio's end of a connection of the bridge, as its context.
+type pier struct {
+	got  []byte // of the nonce
+	span *span  // once it was recognised
+}
+
+func (w *wrapped) serving(s evio.Server) evio.Action {
+	server, err := w.b.begin(s.Addrs)
+	if err != nil {
+		w.refused = err
+		if err != ErrServing { // then it is lost only to this server
+			w.b.lose(err)
+		}
+		return evio.Shutdown
+	}
+	w.server = server
+	if w.user.Serving != nil {
+		s.Addrs = s.Addrs[:server.index:server.index]
+		if w.user.Serving(s) == evio.Shutdown {
+			w.b.lose(ErrServerEnded)
+			return evio.Shutdown
+		}
+	}
+	if err := w.b.Start(); err != nil {
+		w.refused = err
+		w.b.lose(err)
+		return evio.Shutdown
+	}
+	return evio.None
+}
+
+// mine reports whether a connection is one of the bridge's.
+func (w *wrapped) mine(c evio.Conn) bool { return c.AddrIndex() == w.server.index }
+
+func (w *wrapped) opened(c evio.Conn) ([]byte, evio.Options, evio.Action) {
+	if w.mine(c) {
+		c.SetContext(&pier{})
+		return nil, evio.Options{ReuseInputBuffer: true}, evio.None
+	}
+	if w.user.Opened == nil {
+		return nil, evio.Options{}, evio.None
+	}
+	return w.user.Opened(c)
+}
+
+func (w *wrapped) closed(c evio.Conn, err error) evio.Action {
+	switch {
+	case c.LocalAddr() == nil: // never opened
+		return evio.None
+	case w.mine(c):
+		if p, _ := c.Context().(*pier); p != nil && p.span != nil {
+			p.span.end(ErrServerEnded)
+		}
+		return evio.None
+	case given(c) != nil || w.user.Closed == nil:
+		return evio.None
+	}
+	return w.user.Closed(c, err)
+}
+
+func (w *wrapped) data(c evio.Conn, in []byte) ([]byte, evio.Action) {
+	switch {
+	case w.mine(c):
+		return nil, w.bridge(c, in)
+	case w.user.Data == nil:
+		return nil, evio.None
+	}
+	return w.user.Data(c, in)
+}
+
+// bridge handles what came over a connection of the bridge. It never sends, so
+// that nothing of evio's output is involved.
+func (w *wrapped) bridge(c evio.Conn, in []byte) evio.Action {
+	p, _ := c.Context().(*pier)
+	if p == nil {
+		return evio.Close
+	}
+	if p.span == nil {
+		if n := len(nonce{}) - len(p.got); len(in) > n {
+			p.got, in = append(p.got, in[:n]...), in[n:]
+		} else {
+			p.got, in = append(p.got, in...), nil
+		}
+		if len(p.got) < len(nonce{}) {
+			return evio.None
+		}
+		if !w.recognise(c, p) {
+			return evio.Close
+		}
+	}
+	if len(in) > 0 {
+		p.span.turn()
+	}
+	if w.server.ending.Load() {
+		return evio.Shutdown
+	}
+	return evio.None
+}
+
+// recognise looks for the span that a connection is the other end of.
+func (w *wrapped) recognise(c evio.Conn, p *pier) bool {
+	b := w.b
+	b.mu.Lock()
+	sp := b.spans[nonce(p.got)]
+	b.mu.Unlock()
+	if sp == nil {
+		return false
+	}
+	p.span, p.got = sp, nil
+	if err := sp.open(c); err != nil {
+		sp.end(err)
+		return false
+	}
+	return true
+}
+
+func (w *wrapped) detached(c evio.Conn, rwc io.ReadWriteCloser) evio.Action {
+	if g := given(c); g != nil {
+		w.b.receive(c, rwc, g)
+		return evio.None
+	}
+	if w.user.Detached != nil {
+		return w.user.Detached(c, rwc)
+	}
+	// Without a Detached evio closes.
+	rwc.Close()
+	if w.user.Closed != nil {
+		return w.user.Closed(c, nil)
+	}
+	return evio.None
+}
