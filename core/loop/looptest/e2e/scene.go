@@ -99,6 +99,9 @@ func (s *scene) returned() {
 
 // finish ends the engine if the case has not, and closes what is left.
 func (s *scene) finish() {
+	if s.eng == nil && s.host.Backend != nil && !s.t.Failed() {
+		s.up(echoing(), core.Limits{}) // a host frees what it is made of when it has run
+	}
 	if s.eng != nil && !s.over {
 		s.eng.Stop(-1)
 		s.done()
