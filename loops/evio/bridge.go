@@ -23,7 +23,6 @@ type Bridge struct {
 	opts options
 	path string // of the socket, in a folder of its own
 	sets *poll.Loops
-	own  bool // the loops are Streams', not the application's
 
 	mu     sync.Mutex
 	seats  []*seat       // by service thread
@@ -272,8 +271,7 @@ func (b *Bridge) Stop() {
 	b.mu.Unlock()
 	for _, sp := range all {
 		sp.end(nil)
-		sp.turning.Lock() // waits for a turn that runs already
-		sp.turning.Unlock()
+		sp.enter(func() {}) // waits for a turn that runs already
 	}
 }
 

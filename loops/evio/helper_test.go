@@ -33,7 +33,6 @@ type app struct {
 	mu     sync.Mutex
 	events []string // Opened, Closed, with their AddrIndex
 	wakes  int      // Data(nil)
-	passes int      // PreWrite
 }
 
 // callbacks are the events of the application; a test may replace some.
