@@ -122,7 +122,7 @@ var cases = []kase{
 	{"ws-limits", "CloseTimeout, PingInterval, timers of handlers", wsLimits, nil},
 	{"http", "keep-alive, bodies, pipelining, Connection: close", httpKeepAlive, nil},
 	{"http-files", "whole, ranges, HEAD, 404, pipelined", httpFiles, nil},
-	{"http-slow-file", "24 MiB to a slow client, in bounded memory", httpSlowFile, nil},
+	{"http-slow-file", "16 MiB to a slow client, in bounded memory", httpSlowFile, nil},
 	{"http-half-close", "an answer after the client has sent its end of stream", httpHalfClose, httpHalfCloseInstead},
 	{"http-limits", "HandshakeTimeout ends a silent connection", httpLimits, nil},
 	{"wake", "Wake from four goroutines reaches every thread", wake, nil},

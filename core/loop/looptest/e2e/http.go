@@ -152,7 +152,7 @@ func httpFiles(s *scene) error {
 // httpSlowFile: the client does not read until the server can send no more; then
 // it takes the file in small pieces, every byte of it.
 func httpSlowFile(s *scene) error {
-	file := pattern(7, 24<<20)
+	file := pattern(7, 16<<20)
 	if err := s.up(s.files(map[string][]byte{"big.bin": file}), core.Limits{ContentTimeout: -1}); err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func (s *scene) with(c *core.Conn, f func(*core.Conn)) { s.on(c.Thread().Index()
 // laps lets every thread turn a few times.
 func (s *scene) laps() {
 	s.t.Helper()
-	for range 20 {
+	for range 5 {
 		for i := range s.threads {
 			s.on(i, func() {})
 		}

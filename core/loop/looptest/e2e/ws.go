@@ -118,11 +118,27 @@ func letters(n int) []byte {
 	return bytes.Repeat([]byte("letters, "), n/9+1)[:n]
 }
 
-// pattern is n bytes that tell their place.
-func pattern(seed, n int) []byte {
-	p := make([]byte, n)
+// period is a prime, so that the bytes of a stream tell their place in it to all
+// that cut it at powers of two.
+const period = 65521
+
+var periods = func() []byte {
+	p := make([]byte, 2*period)
 	for i := range p {
-		p[i] = byte(seed + i + i>>8 + i>>16)
+		p[i] = byte(i%period) ^ byte(i%period>>8)
+	}
+	return p
+}()
+
+// place returns n bytes of the endless pattern from a place on, at most period.
+// They are shared: not to be changed.
+func place(at, n int) []byte { return periods[at%period:][:n] }
+
+// pattern returns n bytes of the endless pattern from a place on.
+func pattern(at, n int) []byte {
+	p := make([]byte, 0, n)
+	for len(p) < n {
+		p = append(p, place(at+len(p), min(n-len(p), period))...)
 	}
 	return p
 }
