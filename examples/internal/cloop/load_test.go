@@ -14,6 +14,7 @@ import (
 
 	"anyloop/core"
 	"anyloop/core/loop"
+	"anyloop/core/loop/looptest"
 	"anyloop/examples/internal/cloop"
 )
 
@@ -189,13 +190,25 @@ func (q *quiet) Writable(_ *core.Conn, w *core.WSWriter) error {
 }
 
 // TestVerbsBetweenTurns: what is asked of a connection while no call of core runs,
-// here by plain Go between two turns, reaches a loop that would sleep for ever:
-// there is nothing else in it.
+// here by plain Go between two turns, reaches a loop that would sleep on: there is
+// nothing else in it but the bound of the test.
 func TestVerbsBetweenTurns(t *testing.T) {
 	each(t, func(t *testing.T, lib library, backend makeBackend) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		h := &host{t: t, l: lib.newLoop(t), late: time.Now().Add(time.Hour)}
+		h := &host{t: t, l: lib.newLoop(t)}
+		late := false
+		bound := h.l.NewTimer(func() { late = true })
+		defer bound.Close()
+		bound.Set(looptest.Bound)
+		sleepUntil := func(cond func() bool) {
+			t.Helper()
+			for !cond() {
+				if h.l.Turn(true); late {
+					t.Fatal("the loop sleeps on")
+				}
+			}
+		}
 		q := &quiet{conn: make(chan *core.Conn, 1)}
 		cfg := echoes(backend(h.l), anyPort)
 		cfg.VHosts[0].Protocols[0].WS = func(*core.Conn) core.WSHandler { return q }
@@ -208,9 +221,7 @@ func TestVerbsBetweenTurns(t *testing.T) {
 			}
 			dialed <- c
 		}()
-		for len(q.conn) == 0 {
-			h.l.Turn(true)
-		}
+		sleepUntil(func() bool { return len(q.conn) > 0 })
 		c := <-q.conn
 		peer := <-dialed
 		defer peer.Close()
@@ -218,9 +229,7 @@ func TestVerbsBetweenTurns(t *testing.T) {
 			if err := c.RequestWritable(); err != nil {
 				t.Fatal(err)
 			}
-			for q.writers < round {
-				h.l.Turn(true)
-			}
+			sleepUntil(func() bool { return q.writers == round })
 			if err := peer.want("now"); err != nil {
 				t.Fatal(err)
 			}
@@ -231,9 +240,7 @@ func TestVerbsBetweenTurns(t *testing.T) {
 			if err := c.SetTimer(3 * time.Millisecond); err != nil { // earlier than what the loop sleeps for
 				t.Fatal(err)
 			}
-			for q.timers < round {
-				h.l.Turn(true)
-			}
+			sleepUntil(func() bool { return q.timers == round })
 		}
 		h.end(eng)
 	})
