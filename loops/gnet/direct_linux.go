@@ -314,12 +314,13 @@ func (d *direct) ring() {
 
 func (d *direct) rearm() { d.ring() }
 
-// retry registers what the kernel refused in the middle of a change.
+// retry registers what the kernel refused in the middle of a change. What has
+// left meanwhile has interest none.
 func (d *direct) retry() {
 	again := d.lost
 	d.lost = nil
 	for _, r := range again {
-		if r.live && !r.on && d.set(r, r.mask) != nil {
+		if !r.on && d.set(r, r.mask) != nil {
 			d.lost = append(d.lost, r)
 		}
 	}

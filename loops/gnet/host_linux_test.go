@@ -39,7 +39,7 @@ type host struct {
 	buf   [1 << 16]byte
 }
 
-func newHost(t testing.TB, cfg core.Config) *host {
+func newHost(t testing.TB, cfg core.Config, opts ...gnetloop.Option) *host {
 	t.Helper()
 	h := &host{t: t, path: filepath.Join(t.TempDir(), "s")}
 	h.p = openPoller(t)
@@ -47,7 +47,7 @@ func newHost(t testing.TB, cfg core.Config) *host {
 	if err := h.p.AddRead(&netpoll.PollAttachment{FD: h.fence}, false); err != nil {
 		t.Fatal(err)
 	}
-	h.back = gnetloop.Backend(gnetloop.Shared(h.p))
+	h.back = gnetloop.Backend(append(opts, gnetloop.Shared(h.p))...)
 	cfg.Backend = h.back
 	for i := range cfg.VHosts {
 		cfg.VHosts[i].Addr = "unix:" + h.path

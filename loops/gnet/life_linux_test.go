@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
+	"github.com/panjf2000/gnet/v2/pkg/logging"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"github.com/panjf2000/gnet/v2/pkg/queue"
 	"golang.org/x/sys/unix"
@@ -227,15 +228,26 @@ func TestClosedPoller(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if err := l.(loop.Runner).Run(); err != nil {
-				t.Errorf("Run after Close: %v", err)
+			log := &errorLog{Logger: logging.GetDefaultLogger()}
+			logging.SetDefaultLoggerAndFlusher(log, logging.GetDefaultFlusher())
+			if err := l.(loop.Runner).Run(); err != nil || log.errors != 0 {
+				t.Errorf("Run after Close: %v, and %d errors in gnet's log", err, log.errors)
 			}
+			logging.SetDefaultLoggerAndFlusher(log.Logger, logging.GetDefaultFlusher())
 			if own.Thread(0).Dispatch(0, 0, 0) {
 				t.Error("a loop that is closed takes events")
 			}
 		})
 	}
 }
+
+// errorLog counts what gnet logs as an error.
+type errorLog struct {
+	logging.Logger
+	errors int
+}
+
+func (l *errorLog) Errorf(string, ...any) { l.errors++ }
 
 // loopless is a core that is never asked.
 type loopless struct{ loop.Service }
@@ -338,30 +350,34 @@ func TestOneProcessor(t *testing.T) {
 // TestWorkBetweenTurns: what the application asks of core in a handler of its own
 // descriptor, outside core's turns, is done without another event.
 func TestWorkBetweenTurns(t *testing.T) {
-	leaks(t)
-	var conn *core.Conn
-	wrote := false
-	vh := core.VHost{Protocols: []core.Protocol{{Name: "w", WS: func(c *core.Conn) core.WSHandler {
-		conn = c
-		return writer{&wrote}
-	}}}}
-	h := newHost(t, core.Config{VHosts: []core.VHost{vh}})
-	fd := h.dial()
-	defer unix.Close(fd)
-	before := h.back.Thread(0).Counts()
-	asked := false
-	h.run(func() bool {
-		if asked {
-			return true
-		}
-		asked = true
-		conn.RequestWritable()
-		conn.RequestWritable()
-		return false
-	})
-	after := h.back.Thread(0).Counts()
-	if !wrote || after.Rings != before.Rings+1 || after.Clears != before.Clears+1 {
-		t.Errorf("written: %v; before %+v, after %+v", wrote, before, after)
+	for name, opts := range ways {
+		t.Run(name, func(t *testing.T) {
+			leaks(t)
+			var conn *core.Conn
+			wrote := false
+			vh := core.VHost{Protocols: []core.Protocol{{Name: "w", WS: func(c *core.Conn) core.WSHandler {
+				conn = c
+				return writer{&wrote}
+			}}}}
+			h := newHost(t, core.Config{VHosts: []core.VHost{vh}}, opts...)
+			fd := h.dial()
+			defer unix.Close(fd)
+			before := h.back.Thread(0).Counts()
+			asked := false
+			h.run(func() bool {
+				if asked {
+					return true
+				}
+				asked = true
+				conn.RequestWritable()
+				conn.RequestWritable()
+				return false
+			})
+			after := h.back.Thread(0).Counts()
+			if !wrote || after.Events != before.Events+1 {
+				t.Errorf("written: %v; before %+v, after %+v", wrote, before, after)
+			}
+		})
 	}
 }
 
