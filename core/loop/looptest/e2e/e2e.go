@@ -43,13 +43,15 @@ type Host struct {
 	// the end of ctx stops the engine with the default grace. nil: Engine.Run.
 	Run func(ctx context.Context, eng *core.Engine) error
 	// Addr tells where a vhost can be reached; nil: VirtualHost.Addr. It is
-	// called after core.New and again until it is not "", at most Bound.
+	// called after core.New and again until it is not "", at most for Bound.
 	Addr func(eng *core.Engine, vhost string) string
 	// Listen is the address that vhosts are given; default "127.0.0.1:0".
 	Listen string
 	// Held is the most that engine and core together keep in memory of one
 	// connection, per direction, in bytes; default 256 KiB.
 	Held int
+	// Bound is how long to wait for what must happen; default Bound.
+	Bound time.Duration
 	// Limits declares, by case, what the backend does not do.
 	Limits map[string]Result
 	// Err, if set, is why there is no such host: the case "threads" is then
@@ -194,7 +196,7 @@ func RunCase(t testing.TB, name string, threads int, newHost func(t testing.TB, 
 	s := &scene{t: t, threads: max(threads, 1), newHost: newHost}
 	defer func() {
 		s.finish()
-		before.compare(t)
+		before.compare(t, s.host.Bound)
 	}()
 	s.host = newHost(t, s.threads).or()
 	declared, limited := s.host.Limits[name]
@@ -267,6 +269,9 @@ func (h Host) or() Host {
 	}
 	if h.Listen == "" {
 		h.Listen = "127.0.0.1:0"
+	}
+	if h.Bound == 0 {
+		h.Bound = Bound
 	}
 	if h.Held == 0 {
 		h.Held = 256 << 10

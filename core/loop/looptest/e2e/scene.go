@@ -92,7 +92,7 @@ func (s *scene) returned() {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			s.t.Errorf("the loop's owner returned: %v", err)
 		}
-	case <-time.After(Bound):
+	case <-time.After(s.host.Bound):
 		s.t.Fatalf("the loop's owner does not return\n%s", stacks())
 	}
 }
@@ -136,7 +136,7 @@ func (s *scene) wait(done <-chan struct{}, what string) {
 	s.t.Helper()
 	select {
 	case <-done:
-	case <-time.After(Bound):
+	case <-time.After(s.host.Bound):
 		s.t.Fatalf("never: %s\n%s", what, stacks())
 	}
 }
@@ -144,7 +144,7 @@ func (s *scene) wait(done <-chan struct{}, what string) {
 // until waits for a condition that other goroutines bring about.
 func (s *scene) until(what string, cond func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(Bound); !cond(); pause() {
+	for end := time.Now().Add(s.host.Bound); !cond(); pause() {
 		if time.Now().After(end) {
 			s.t.Fatalf("never: %s", what)
 		}
@@ -182,7 +182,7 @@ func (s *scene) laps() {
 func (s *scene) steady(what string, get func() uint64) uint64 {
 	s.t.Helper()
 	last, same := get(), 0
-	for end := time.Now().Add(Bound); same < 20; {
+	for end := time.Now().Add(s.host.Bound); same < 20; {
 		s.laps()
 		pause()
 		if now := get(); now != last {
@@ -199,7 +199,7 @@ func (s *scene) steady(what string, get func() uint64) uint64 {
 
 // dial connects a client. Any goroutine.
 func (s *scene) dial() (*client.Conn, error) {
-	c, err := client.Dial(s.addr, Bound)
+	c, err := client.Dial(s.addr, s.host.Bound)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +300,7 @@ func take[T any](s *scene, ch <-chan T, what string) (v T) {
 	s.t.Helper()
 	select {
 	case v = <-ch:
-	case <-time.After(Bound):
+	case <-time.After(s.host.Bound):
 		s.t.Fatalf("never: %s\n%s", what, stacks())
 	}
 	return v

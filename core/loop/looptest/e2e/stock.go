@@ -52,10 +52,10 @@ func openFiles() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// compare waits until the process has what it had, and no more.
-func (was stock) compare(t testing.TB) {
+// compare waits, at most for bound, until the process has what it had, and no more.
+func (was stock) compare(t testing.TB, bound time.Duration) {
 	t.Helper()
-	end := time.Now().Add(Bound)
+	end := time.Now().Add(bound)
 	for {
 		is := takeStock()
 		if is.goroutines <= was.goroutines && len(is.files) <= len(was.files) {
