@@ -19,6 +19,7 @@ type adopted struct {
 	closed   chan error
 	conn     *core.Conn
 	readable int
+	writable int
 }
 
 func (a *adopted) handler(*core.Conn) core.FileHandler {
@@ -34,6 +35,7 @@ func (a *adopted) handler(*core.Conn) core.FileHandler {
 			return err
 		},
 		writable: func(c *core.Conn, f *core.File) error {
+			a.writable++
 			if a.wrote >= pipeBytes {
 				return c.Close(1000, "")
 			}
@@ -135,7 +137,13 @@ func (s *scene) writePipe(w *adopted) error {
 	s.with(w.conn, func(c *core.Conn) { s.no(c.RequestWritable()) })
 	s.wait(w.full, "the pipe is full")
 	s.laps()
+	before := 0
+	s.with(w.conn, func(*core.Conn) { before = w.writable })
+	s.laps()
 	s.with(w.conn, func(*core.Conn) {
+		if w.writable != before {
+			s.t.Errorf("%d Writable while the pipe is full", w.writable-before)
+		}
 		if w.wrote > 1<<20 {
 			s.t.Errorf("%d bytes written into a pipe that nobody reads", w.wrote)
 		}
