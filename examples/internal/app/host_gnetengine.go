@@ -15,4 +15,6 @@ func init() {
 		b := gnetengine.New()
 		return Host{Backend: b, Run: func(ctx context.Context, eng *core.Engine) error { return b.Serve(ctx, eng) }}, nil
 	}
+	// gnet listens, accepts and reads, and core speaks through its connections.
+	hosts["gnet-stream"] = func(int) (Host, error) { return own(gnetengine.Streams()), nil }
 }

@@ -40,22 +40,23 @@ func (b *Bridge) Adopt(c gnet.Conn, vh *core.VirtualHost) error {
 	if err := fit(c); err != nil {
 		return err
 	}
-	th, hl, err := b.threadFor(c.EventLoop(), vh)
+	th, at, err := b.threadFor(c.EventLoop(), vh)
 	if err != nil {
 		return err
 	}
-	if hl != nil && !hl.enter() {
-		return ErrHostGone
+	here := at.hl != nil
+	if here {
+		if !at.hl.enter() {
+			return ErrHostGone
+		}
+		defer at.hl.leave()
 	}
 	fd, err := c.Dup()
 	if err == nil {
-		err = give(th, hl != nil, fd, c, vh)
+		err = give(th, here, fd, c, vh)
 		if err != nil {
 			unix.Close(fd)
 		}
-	}
-	if hl != nil {
-		hl.leave()
 	}
 	if err != nil {
 		return fmt.Errorf("gnetengine: %w", err)
@@ -107,33 +108,41 @@ func peerOf(c gnet.Conn) string {
 	return "unix"
 }
 
+// place is a thread's seat on an event loop.
+type place struct {
+	st *seat
+	hl *hostLoop
+}
+
 // threadFor chooses the service thread for a connection of event loop el, and
-// returns el's own end if it lives there, nil if elsewhere.
-func (b *Bridge) threadFor(el gnet.EventLoop, vh *core.VirtualHost) (*core.Thread, *hostLoop, error) {
+// returns its place there, none if it lives elsewhere.
+func (b *Bridge) threadFor(el gnet.EventLoop, vh *core.VirtualHost) (best *core.Thread, at place, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	eng := vh.Engine()
 	hl := b.loopOf(el)
-	var best *core.Thread
-	here := false
 	for i, st := range b.seats {
 		if st == nil || i >= eng.Threads() {
 			continue
 		}
 		th := eng.Thread(i)
 		if own, ok := st.s.(*core.Thread); ok && own != th {
-			return nil, nil, ErrOtherEngine
+			return nil, place{}, ErrOtherEngine
 		}
-		home := hl != nil && st.on == hl
-		if home && !here || home == here && (best == nil || th.Stats().Conns < best.Stats().Conns) {
-			best, here = th, home
+		here := hl != nil && st.on == hl
+		switch {
+		case here && at.hl == nil: // better than any elsewhere
+		case here == (at.hl != nil) && (best == nil || th.Stats().Conns < best.Stats().Conns):
+		default:
+			continue
+		}
+		best = th
+		if here {
+			at = place{st, hl}
 		}
 	}
-	switch {
-	case best == nil:
-		return nil, nil, ErrNoThread
-	case here:
-		return best, hl, nil
+	if best == nil {
+		return nil, place{}, ErrNoThread
 	}
-	return best, nil, nil
+	return best, at, nil
 }

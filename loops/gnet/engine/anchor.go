@@ -79,7 +79,7 @@ func (h *host) search() bool {
 	if b.home != h {
 		return true // another engine turns the threads
 	}
-	return b.place() == nil
+	return b.spread() == nil
 }
 
 // anchor registers one anchor and returns where it landed, nil if gnet has

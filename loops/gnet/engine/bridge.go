@@ -33,6 +33,11 @@ type options struct {
 	gnet      []gnet.Option
 }
 
+// InputCap is how much gnet may keep, in bytes, of what it has received for a
+// stream that core does not read now; default 256 KiB. Beyond it, the connection
+// leaves gnet: core takes a duplicate of the descriptor, which it can stop reading.
+func InputCap(n int) Option { return func(o *options) { o.inputCap = n } }
+
 // MaxEvents bounds the descriptors that are served in one turn, before gnet's
 // own connections get theirs; default 32. A descriptor gets at most two reads in
 // a turn.
@@ -85,6 +90,39 @@ type seat struct {
 	ready  bool      // core.New or Engine.Attach has returned
 	on     *hostLoop // nil: nowhere yet
 	w      *poll.Watcher
+	waits  map[int32]*stream // connections of gnet's that are to be written to, by descriptor
+
+	// Of StreamLoops.
+	own  *hostLoop     // the goroutine of Run
+	host *host         // took the thread from there; Run does not know yet
+	left chan struct{} // closed when the engine has ended or left
+}
+
+// check tells Run when the thread's engine has ended or left. Inside the domain.
+func (st *seat) check() {
+	if st.left != nil && !st.s.Hosted() && !over(st.left) {
+		close(st.left)
+	}
+}
+
+// service is core as the poll set sees it, with gnet's connections beside core's.
+type service struct {
+	loop.Service
+	st *seat
+}
+
+// ServiceFD implements loop.Service.
+func (s service) ServiceFD(p *loop.PollFD) bool {
+	if s.Service.ServiceFD(p) {
+		return true
+	}
+	w := s.st.waits[p.Fd]
+	if w == nil {
+		return false
+	}
+	p.Revents = 0
+	w.writable()
+	return true
 }
 
 // New returns a bridge for core.Config.Backend.
@@ -100,7 +138,8 @@ func (b *Bridge) Info() loop.Info {
 
 // Open implements loop.Backend.
 func (b *Bridge) Open(thread int, s loop.Service) (loop.Loop, error) {
-	l, err := b.nest.Open(thread, s)
+	st := &seat{thread: thread, s: s, waits: map[int32]*stream{}}
+	l, err := b.nest.Open(thread, service{s, st})
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +148,8 @@ func (b *Bridge) Open(thread int, s loop.Service) (loop.Loop, error) {
 	for len(b.seats) <= thread {
 		b.seats = append(b.seats, nil)
 	}
-	b.seats[thread] = &seat{thread: thread, loop: b.nest.Thread(thread), s: s}
+	st.loop = b.nest.Thread(thread)
+	b.seats[thread] = st
 	return l, nil
 }
 
@@ -121,7 +161,7 @@ func (b *Bridge) Start() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.allReady()
-	return b.place()
+	return b.spread()
 }
 
 // allReady notes that core has made all of its threads.
@@ -133,8 +173,8 @@ func (b *Bridge) allReady() {
 	}
 }
 
-// place spreads the threads that live nowhere over the event loops.
-func (b *Bridge) place() error {
+// spread puts the threads that live nowhere on the event loops, in turn.
+func (b *Bridge) spread() error {
 	h := b.home
 	if h == nil || !h.settled || h.down {
 		return nil
@@ -152,7 +192,7 @@ func (b *Bridge) place() error {
 
 // seat has an event loop turn a thread.
 func (b *Bridge) seat(st *seat, hl *hostLoop) error {
-	run := &turn{hl: hl}
+	run := &turn{hl: hl, st: st}
 	w, err := st.loop.Watch(b.opt.maxEvents, func(job func()) error {
 		run.job = job
 		return hl.post(run)
@@ -195,7 +235,7 @@ func (b *Bridge) leave(hl *hostLoop) {
 			return
 		}
 	}
-	delete(b.stray, hl.el)
+	delete(b.stray, hl.el.(gnet.EventLoop))
 	hl.stopProbe()
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
+
+	"anyloop/core/sys"
 )
 
 // host is one running gnet engine.
@@ -21,13 +23,14 @@ type host struct {
 	settled bool          // all that could be found are
 	down    bool          // no turn begins any more
 	gone    chan struct{} // closed with down
+	over    chan struct{} // closed when nothing of gnet touches core any more
 	streams int           // connections that gnet has not closed yet
 	land    func() (gnet.EventLoop, net.Conn, error)
 	err     error
 }
 
 func newHost(b *Bridge, wrapped bool) *host {
-	return &host{b: b, wrapped: wrapped, loops: map[gnet.EventLoop]*hostLoop{}, gone: make(chan struct{})}
+	return &host{b: b, wrapped: wrapped, loops: map[gnet.EventLoop]*hostLoop{}, gone: make(chan struct{}), over: make(chan struct{})}
 }
 
 // loop returns what stands for el, making it. The bridge is locked.
@@ -70,14 +73,17 @@ func (h *host) end(why error) {
 // announce closes lost once nothing of h touches core any more: gnet still has
 // to close its streams. The bridge is locked.
 func (b *Bridge) announce(h *host) {
-	if !h.down || h.streams > 0 || b.err != nil {
+	if !h.down || h.streams > 0 || over(h.over) {
 		return
 	}
+	close(h.over)
 	if b.home == h {
 		b.home = nil
 	}
-	b.err = h.err
-	close(b.lost)
+	if b.err == nil {
+		b.err = h.err
+		close(b.lost)
+	}
 }
 
 // hostLoop is one event loop of gnet.
@@ -89,7 +95,8 @@ func (b *Bridge) announce(h *host) {
 // from another goroutine.
 type hostLoop struct {
 	h  *host
-	el gnet.EventLoop
+	el executor
+	st *seat // StreamLoops: the one thread that lives here
 
 	mu      sync.Mutex // held while something is given to gnet, which is nothing after end
 	ended   bool
@@ -97,18 +104,24 @@ type hostLoop struct {
 	waiting []*turn
 	queued  uint64 // turns so far
 	probe   *time.Timer
-	recheck *time.Timer
 
 	domain sync.Mutex // held by who is inside core, which is nobody after end but gnet closing streams
 	closed bool
 	depth  int // of entries on the loop's goroutine
 
-	choked chokedList
+	io sys.IO // system calls on its connections
+}
+
+// executor is what is needed of a gnet.EventLoop.
+type executor interface {
+	Execute(context.Context, gnet.Runnable) error
+	Close(gnet.Conn) error
 }
 
 // turn is a job for gnet: one turn of one service thread.
 type turn struct {
 	hl  *hostLoop
+	st  *seat
 	job func()
 }
 
@@ -141,6 +154,7 @@ func (t *turn) Run(context.Context) error {
 	hl := t.hl
 	if hl.enter() {
 		t.job()
+		t.st.check()
 		hl.leave()
 	}
 	hl.mu.Lock()
@@ -184,10 +198,24 @@ func (hl *hostLoop) enter() bool {
 	return true
 }
 
+// enterLast is enter for what gnet closes, also while it ends.
+func (hl *hostLoop) enterLast() {
+	if hl.depth == 0 {
+		hl.domain.Lock()
+	}
+	hl.depth++
+}
+
 func (hl *hostLoop) leave() {
 	if hl.depth--; hl.depth == 0 {
 		hl.domain.Unlock()
 	}
+}
+
+// wait waits for who is inside.
+func (hl *hostLoop) wait() {
+	hl.domain.Lock()
+	hl.domain.Unlock() //nolint:staticcheck // that was all
 }
 
 // end makes what is queued do nothing, and waits for the turn that runs.
@@ -195,10 +223,8 @@ func (hl *hostLoop) end() {
 	hl.mu.Lock()
 	hl.ended = true
 	hl.waiting = nil
-	for _, t := range []*time.Timer{hl.probe, hl.recheck} {
-		if t != nil {
-			t.Stop()
-		}
+	if hl.probe != nil {
+		hl.probe.Stop()
 	}
 	hl.mu.Unlock()
 	hl.domain.Lock()

@@ -84,7 +84,13 @@ func (w *handler) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 		return nil, gnet.Close
 	}
 	out, act := w.h.OnOpen(c)
-	return out, after(c, act)
+	switch s := c.Context().(type) {
+	case *stream:
+		return nil, firstOf(act, s.opened(out))
+	case taken:
+		act = firstOf(act, gnet.Close)
+	}
+	return out, act
 }
 
 // OnTraffic implements gnet.EventHandler.
@@ -101,9 +107,14 @@ func (w *handler) OnTraffic(c gnet.Conn) gnet.Action {
 	if w.h == nil {
 		return gnet.Close
 	}
-	act := after(c, w.h.OnTraffic(c))
-	if s, ok := c.Context().(*stream); ok && act == gnet.None {
-		return s.traffic() // what has come already
+	act := w.h.OnTraffic(c)
+	switch s := c.Context().(type) {
+	case *stream:
+		if act == gnet.None {
+			act = s.traffic() // what has come already
+		}
+	case taken:
+		act = firstOf(act, gnet.Close)
 	}
 	return act
 }
@@ -139,13 +150,10 @@ func (w *handler) OnTick() (time.Duration, gnet.Action) {
 // never is longer than a program runs.
 const never = time.Duration(1<<62 - 1)
 
-// after decides about a connection that the application may have handed over.
-func after(c gnet.Conn, act gnet.Action) gnet.Action {
-	switch c.Context().(type) {
-	case taken:
-		if act == gnet.None {
-			act = gnet.Close
-		}
+// firstOf returns the application's action if it has one.
+func firstOf(app, ours gnet.Action) gnet.Action {
+	if app != gnet.None {
+		return app
 	}
-	return act
+	return ours
 }
