@@ -152,10 +152,19 @@ func (st *seat) Close() error {
 			b.seats[i] = nil
 		}
 	}
+	if sp != nil && sp.inside {
+		sp.leaves = true // when this turn is over
+		return err
+	}
+	b.leave()
+	return err
+}
+
+// leave counts a loop out; Bridge.mu is held.
+func (b *Bridge) leave() {
 	if b.open--; b.open == 0 {
 		close(b.left)
 	}
-	return err
 }
 
 // Left returns a channel that is closed while no engine is in the bridge: before

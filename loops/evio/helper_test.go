@@ -29,6 +29,7 @@ type app struct {
 	bridge *evioloop.Bridge
 	addr   string // of the line protocol
 	served chan error
+	outer  func(*evio.Events) // changes what evio gets
 
 	mu     sync.Mutex
 	events []string // Opened, Closed, with their AddrIndex
@@ -93,7 +94,11 @@ func serve(t testing.TB, b *evioloop.Bridge, change func(*app, *evio.Events)) *a
 	if change != nil {
 		change(a, &ev)
 	}
-	go func() { a.served <- evio.Serve(b.Wrap(ev), "tcp://127.0.0.1:0", b.Addr()) }()
+	ev = b.Wrap(ev)
+	if a.outer != nil {
+		a.outer(&ev)
+	}
+	go func() { a.served <- evio.Serve(ev, "tcp://127.0.0.1:0", b.Addr()) }()
 	a.addr = take(t, up, "the server serves")
 	return a
 }

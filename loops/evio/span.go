@@ -32,6 +32,8 @@ type span struct {
 	turning sync.Mutex // held while core is entered
 	over    bool       // this and what follows: guarded by Bridge.mu
 	known   bool       // evio has accepted it
+	inside  bool       // core is inside a turn
+	leaves  bool       // and leaves the loop in it
 	watcher *poll.Watcher
 	loop    uintptr // evio's loop that has accepted it, 0 before
 }
@@ -154,11 +156,27 @@ func (sp *span) turn() {
 	sp.rung.Store(false) // before looking: what is posted from now on rings again
 	select {
 	case job := <-sp.jobs:
-		sp.turning.Lock()
-		job()
-		sp.turning.Unlock()
+		sp.drive(job)
 	default:
 	}
+}
+
+// drive runs f, in which core is turned; evio's goroutine.
+func (sp *span) drive(f func()) {
+	b := sp.b
+	sp.turning.Lock()
+	b.mu.Lock()
+	sp.inside = true
+	b.mu.Unlock()
+	f()
+	b.mu.Lock()
+	sp.inside = false
+	if sp.leaves {
+		sp.leaves = false
+		b.leave()
+	}
+	b.mu.Unlock()
+	sp.turning.Unlock()
 }
 
 // enter runs f as the driver of the span's thread if that still is this
