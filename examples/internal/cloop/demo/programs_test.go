@@ -135,3 +135,30 @@ func servesPage(t *testing.T, addr string) {
 		t.Errorf("the page: %s %v %.40q", res.Status, err, body)
 	}
 }
+
+// TestLoopFlag: the other examples have these loops by name, on one service thread
+// and on two, and end well with connections open.
+func TestLoopFlag(t *testing.T) {
+	t.Setenv("GOFLAGS", "-tags=foreignloops")
+	bin := try.Program(t, "anyloop/examples/echo")
+	for _, name := range []string{"uv", "ev", "event", "glib"} {
+		for _, threads := range []string{"1", "2"} {
+			t.Run(name+"/"+threads, func(t *testing.T) {
+				line := try.Run(t, bin, "-addr", "127.0.0.1:0", "-loop", name, "-threads", threads)
+				m := regexp.MustCompile(`^echo: ws://([^/]+)/ on ` + name + `$`).FindStringSubmatch(line)
+				if m == nil {
+					t.Fatalf("it said %q", line)
+				}
+				for _, msg := range []string{"a", "b", strings.Repeat("c", 100_000)} {
+					c := try.Dial(t, m[1], "any")
+					for range 3 {
+						if err := c.Send(msg); err != nil {
+							t.Fatal(err)
+						}
+						c.Want(t, msg)
+					}
+				}
+			})
+		}
+	}
+}

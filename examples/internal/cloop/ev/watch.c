@@ -1,4 +1,4 @@
-//go:build foreignloops
+//go:build foreignloops && cgo && linux
 
 #include "watch.h"
 #include "_cgo_export.h"
