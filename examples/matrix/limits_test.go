@@ -6,8 +6,9 @@ import "anyloop/core/loop/looptest/e2e"
 // it does.
 var limits = map[string]map[string]e2e.Result{
 	"gnet-engine": {"detach": e2e.Has("the example turns its gnet engine until core's has ended")},
+	"gnet-stream": {
+		"add-vhost":       e2e.Refuses("gnet listens already; it takes no further address"),
+		"capacity":        e2e.Does("connections beyond MaxConns are closed"),
+		"http-half-close": e2e.Does("the end of the client's stream ends the connection"),
+	},
 }
-
-// held is the most that an engine keeps of one connection, in bytes, where that
-// is not the suite's default.
-var held = map[string]int{}

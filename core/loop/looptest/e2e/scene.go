@@ -62,12 +62,17 @@ func (s *scene) make(vh core.VHost, lim core.Limits) error {
 	return err
 }
 
-// turn lets the host turn the loop.
+// turn lets the host turn the loops, and waits until each has turned: an engine
+// that accepts by itself may not listen before.
 func (s *scene) turn() {
+	s.t.Helper()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	s.ended = ended
 	go func(h Host) { ended <- h.Run(s.ctx, s.eng) }(s.host)
+	for i := range s.eng.Threads() {
+		s.on(i, func() {})
+	}
 }
 
 // where waits until the address of a vhost is known.
