@@ -9,7 +9,9 @@
 //		Del:    func(fd int) { delete(set, fd) },
 //	})
 //
-// For a poll(2) array, package extpoll has all of this.
+// For a poll(2) array, package extpoll has all of this. The programs examples/uv,
+// ev, event and glib do it with libuv, libev, libevent and GLib, whose loops also
+// sleep by themselves: they use Open, Rearm and Close too.
 package external
 
 import (

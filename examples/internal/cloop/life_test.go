@@ -277,7 +277,8 @@ func TestEndWithConnections_15_2_T4(t *testing.T) {
 	})
 }
 
-// TestLeavingInACallback_15_2_T5: Detach and Stop in a WebSocket's Receive.
+// TestLeavingInACallback_15_2_T5: Detach, Detach with Attach, and Stop in a
+// WebSocket's Receive.
 func TestLeavingInACallback_15_2_T5(t *testing.T) {
 	each(t, func(t *testing.T, lib library, backend makeBackend) {
 		h := newHost(t, lib)
@@ -288,6 +289,11 @@ func TestLeavingInACallback_15_2_T5(t *testing.T) {
 			switch string(m.Data) {
 			case "leave":
 				eng.Detach()
+			case "move":
+				eng.Detach()
+				if err := eng.Attach(backend(h.l)); err != nil {
+					return err
+				}
 			case "stop":
 				eng.Stop(-1)
 			}
@@ -314,6 +320,16 @@ func TestLeavingInACallback_15_2_T5(t *testing.T) {
 			}
 			return c.echo("back")
 		})
+		hosted := h.watchers()
+		h.in(func() error {
+			for range 20 {
+				if err := c.echo("move"); err != nil {
+					return err
+				}
+			}
+			return c.echo("still")
+		})
+		h.same(hosted)
 		if err := c.send("stop"); err != nil {
 			t.Fatal(err)
 		}
