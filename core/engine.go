@@ -175,7 +175,7 @@ func (e *Engine) Post(fn func()) error { return e.threads[0].Post(fn) }
 
 // Run turns the loops, one goroutine per service thread, until ctx ends or Stop
 // is called, and returns nil after an orderly end (with the default grace if it
-// was ctx). On a backend whose loop belongs to the application it returns
+// was ctx), or after Detach. On a backend whose loop belongs to the application it returns
 // ErrForeignLoop at once. Any goroutine, once.
 func (e *Engine) Run(ctx context.Context) error {
 	if e.info.Foreign {
@@ -201,6 +201,9 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.Stop(-1)
 		}
 	}
+	e.mu.Lock()
+	e.ran = false // after a Detach it can be run again, where it is attached
+	e.mu.Unlock()
 	return first
 }
 
@@ -218,7 +221,9 @@ func (th *Thread) Run() (err error) {
 	pprof.Do(context.Background(), pprof.Labels("anyloop.thread", strconv.Itoa(th.index)), func(context.Context) {
 		err = r.Run()
 	})
-	th.closeLoop()
+	if th.loop == loop.Loop(r) { // not left for another one meanwhile
+		th.closeLoop()
+	}
 	return err
 }
 

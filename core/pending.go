@@ -25,17 +25,10 @@ func (th *Thread) unqueue(c *Conn) {
 	}
 }
 
-// pendingWork reports whether ServicePending has something to do now.
+// pendingWork reports whether ServicePending has something to do now, ripe timers
+// aside.
 func (th *Thread) pendingWork() bool {
-	if th.npend > 0 || !th.ready || th.posts.left() || th.end.due(th) {
-		return true
-	}
-	when, ok := th.nextDeadline()
-	if !ok {
-		return false
-	}
-	th.fresh = false
-	return when <= th.now()
+	return th.npend > 0 || !th.ready || th.posts.left() || th.end.due(th)
 }
 
 // ServicePending runs ripe timers and all work that no descriptor announces: a

@@ -247,16 +247,16 @@ func (th *Thread) AdjustTimeout(d time.Duration) time.Duration {
 		return 0
 	}
 	when, ok := th.nextDeadline()
-	th.armedFor = when
 	if !ok {
 		th.armedFor = never
 		return d
 	}
 	th.fresh = false
 	left := time.Duration(when - th.now())
-	if left < 0 {
-		left = 0
+	if left <= 0 {
+		return 0
 	}
+	th.armedFor = when
 	if d < 0 || left < d {
 		return left
 	}
@@ -306,7 +306,7 @@ func (th *Thread) outsideTurn() {
 	if th.rearm == nil {
 		return
 	}
-	if th.npend > 0 || th.posts.left() || th.end.due(th) {
+	if th.pendingWork() {
 		th.armedFor = 0
 		th.rearm.Rearm()
 		return

@@ -60,7 +60,9 @@ type Service interface {
 	// nothing is due. It calls nothing back and costs no system call.
 	AdjustTimeout(d time.Duration) time.Duration
 	// ServicePending runs ripe timers and all work that no descriptor
-	// announces. Call it once per turn, also when no descriptor was ready.
+	// announces. Call it once per turn, also when no descriptor was ready; a
+	// loop that reports events one by one may call it whenever AdjustTimeout
+	// returns 0 instead.
 	ServicePending()
 	// NextDeadline returns when the earliest timer is due, false if there is
 	// none. The time is on the backend's clock.

@@ -75,3 +75,37 @@ func TestThreadsDetachOneByOne(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMovedInsideACallbackTheNewLoopStaysOpen: an engine that leaves a loop of its
+// own for another inside a callback is run on there, as often as it likes.
+func TestMovedInsideACallbackTheNewLoopStaysOpen(t *testing.T) {
+	eng, err := core.New(core.Config{Backend: poll.Backend(), VHosts: []core.VHost{{
+		Addr: "127.0.0.1:0", Protocols: []core.Protocol{{Name: "e", WS: core.OnMessage(
+			func(_ *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) })}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		ended := make(chan error, 1)
+		go func() { ended <- eng.Run(context.Background()) }()
+		c := dialWS(t, eng.VHost("default").Addr())
+		got := make([]byte, len(echoed))
+		c.Write(message)
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Fatal(err)
+		}
+		eng.Post(func() {
+			eng.Detach()
+			if err := eng.Attach(poll.Backend(poll.WithPoller(poll.Poll2))); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	eng.Stop(-1)
+	if err := eng.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}

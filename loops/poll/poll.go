@@ -141,6 +141,7 @@ type Loop struct {
 	waits   uint64
 	mu      sync.Mutex // timer and watcher against Close
 	closed  bool
+	left    bool // Close was called; loop thread
 	watcher *Watcher
 }
 
@@ -159,13 +160,15 @@ func (l *Loop) Waits() uint64 { return l.waits }
 
 // Run implements loop.Runner: it turns the loop until the engine has ended.
 func (l *Loop) Run() error {
-	for l.s.Hosted() {
+	for !l.over() {
 		l.waits++
 		if err := l.p.wait(loop.Millis(l.s.AdjustTimeout(-1)), 0); err != nil {
 			return fmt.Errorf("poll: %w", err)
 		}
 		l.deliver()
-		l.s.ServicePending()
+		if !l.over() { // another goroutine may turn the thread by now
+			l.s.ServicePending()
+		}
 	}
 	return nil
 }
@@ -189,6 +192,7 @@ func (l *Loop) deliver() (n int) {
 
 // Close implements loop.Closer.
 func (l *Loop) Close() error {
+	l.left = true
 	l.mu.Lock()
 	l.closed = true
 	w := l.watcher
@@ -223,7 +227,7 @@ func (l *Loop) FD() int {
 // pending work. It returns how many events there were. Call it when FD is
 // readable; calling it at other times is harmless.
 func (l *Loop) Pass(max int) (n int, err error) {
-	if !l.s.Hosted() {
+	if l.over() {
 		return 0, nil
 	}
 	l.waits++
@@ -231,12 +235,18 @@ func (l *Loop) Pass(max int) (n int, err error) {
 		return 0, fmt.Errorf("poll: %w", err)
 	}
 	n = l.deliver()
+	if l.over() {
+		return n, nil
+	}
 	l.s.ServicePending()
-	if l.s.Hosted() {
+	if !l.over() {
 		l.setBell()
 	}
 	return n, nil
 }
+
+// over reports that core has left this loop, for good or for another one.
+func (l *Loop) over() bool { return l.left || !l.s.Hosted() }
 
 // nestedLoop is a Loop that is told of work between passes.
 type nestedLoop struct{ *Loop }
