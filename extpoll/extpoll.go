@@ -37,7 +37,7 @@ type Set struct {
 	fds   []unix.PollFd // what goes to poll(2); Fd < 0 is a gap
 	index []int32       // of each descriptor in fds, plus one; 0: none
 	gaps  int
-	hosts []loop.Service
+	hosts []*hosted
 	now   loop.PollFD // the entry being served: a copy, since the array may move
 	walk  bool
 }
@@ -121,7 +121,7 @@ func (s *Set) Turn(d time.Duration, mine func(p *loop.PollFD)) error {
 func (s *Set) Wait(d time.Duration) (n int, err error) {
 	s.compact()
 	for _, h := range s.hosts {
-		d = h.AdjustTimeout(d)
+		d = h.svc.AdjustTimeout(d)
 	}
 	n, err = unix.Poll(s.fds, loop.Millis(d))
 	if err == nil {
@@ -156,7 +156,7 @@ func (s *Set) Each(mine func(p *loop.PollFD)) {
 
 func (s *Set) service(p *loop.PollFD) bool {
 	for _, h := range s.hosts {
-		if h.ServiceFD(p) {
+		if !h.over() && h.svc.ServiceFD(p) {
 			return true
 		}
 	}
@@ -166,7 +166,9 @@ func (s *Set) service(p *loop.PollFD) bool {
 // Pending is the third part of Turn: core's work that no descriptor announces.
 func (s *Set) Pending() {
 	for i := 0; i < len(s.hosts); i++ {
-		s.hosts[i].ServicePending()
+		if h := s.hosts[i]; !h.over() {
+			h.svc.ServicePending()
+		}
 	}
 	s.compact()
 }
@@ -178,7 +180,7 @@ func (s *Set) compact() {
 	}
 	hosts := s.hosts[:0]
 	for _, h := range s.hosts {
-		if h.Hosted() {
+		if !h.over() {
 			hosts = append(hosts, h)
 		}
 	}
@@ -207,13 +209,27 @@ type backend struct{ s *Set }
 func (b backend) Info() loop.Info { return loop.Info{Name: "extpoll", Foreign: true} }
 
 func (b backend) Open(_ int, svc loop.Service) (loop.Loop, error) {
-	b.s.hosts = append(b.s.hosts, svc)
-	return hosted(b), nil
+	h := &hosted{s: b.s, svc: svc}
+	b.s.hosts = append(b.s.hosts, h)
+	return h, nil
 }
 
-// hosted is core's side of the set.
-type hosted struct{ s *Set }
+// hosted is a service thread in the set.
+type hosted struct {
+	s    *Set
+	svc  loop.Service
+	left bool
+}
 
-func (h hosted) AddPollFD(fd int, ev loop.Events) error       { return h.s.Add(fd, ev) }
-func (h hosted) DelPollFD(fd int)                             { h.s.Remove(fd) }
-func (h hosted) ChangeModePollFD(fd int, _, next loop.Events) { h.s.Change(fd, next) }
+func (h *hosted) AddPollFD(fd int, ev loop.Events) error       { return h.s.Add(fd, ev) }
+func (h *hosted) DelPollFD(fd int)                             { h.s.Remove(fd) }
+func (h *hosted) ChangeModePollFD(fd int, _, next loop.Events) { h.s.Change(fd, next) }
+
+// Close implements loop.Closer: core has left the set, for good or for another
+// loop, which hosts it by now.
+func (h *hosted) Close() error {
+	h.left = true
+	return nil
+}
+
+func (h *hosted) over() bool { return h.left || !h.svc.Hosted() }

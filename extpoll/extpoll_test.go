@@ -299,3 +299,44 @@ func ExampleSet() {
 	unix.Close(p[1])
 	// Output: mine is ready: true
 }
+
+// TestLeftInsideACallbackForAnotherSet: an engine that moves to another set inside
+// a callback is not turned by the first one any more.
+func TestLeftInsideACallbackForAnotherSet(t *testing.T) {
+	a, b := extpoll.New(), extpoll.New()
+	eng, err := core.New(core.Config{Backend: a.Backend()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := eng.Post(func() {
+		eng.Detach()
+		if err := eng.Attach(b.Backend()); err != nil {
+			t.Error(err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Turn(-1, nil); err != nil {
+		t.Fatal(err)
+	}
+	if a.Len() != 0 {
+		t.Errorf("%d descriptors are left in the first set", a.Len())
+	}
+	posted := false
+	if err := eng.Post(func() { posted = true }); err != nil {
+		t.Fatal(err)
+	}
+	if a.Pending(); posted {
+		t.Error("the first set still turns it")
+	}
+	if err := b.Turn(-1, nil); err != nil || !posted {
+		t.Errorf("the second set does not turn it: %v", err)
+	}
+	eng.Stop(-1)
+	for eng.Thread(0).Hosted() {
+		if err := b.Turn(-1, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-eng.Done()
+}
