@@ -3,6 +3,7 @@ package looptest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"runtime"
 	"strconv"
 	"sync"
@@ -38,7 +39,15 @@ func newProbe(b loop.Backend) *probe {
 func asBackend(p *probe, b loop.Backend) loop.Backend {
 	k, isKernel := b.(loop.Kernel)
 	c, isClock := b.(loop.Clock)
+	a, accepts := b.(loop.Acceptor)
 	switch {
+	case accepts && isClock:
+		return struct {
+			*acceptorProbe
+			loop.Clock
+		}{&acceptorProbe{p, a}, c}
+	case accepts:
+		return &acceptorProbe{p, a}
 	case isKernel && isClock:
 		return struct {
 			*probe
@@ -52,6 +61,17 @@ func asBackend(p *probe, b loop.Backend) loop.Backend {
 		}{p, c}
 	}
 	return p
+}
+
+// acceptorProbe is the probe of a backend that accepts by itself.
+type acceptorProbe struct {
+	*probe
+	a loop.Acceptor
+}
+
+// Listen implements loop.Acceptor.
+func (p *acceptorProbe) Listen(network, address string, accept func(thread int, s loop.Stream, peer string) (loop.StreamConn, error)) (string, io.Closer, error) {
+	return p.a.Listen(network, address, accept)
 }
 
 // Info implements loop.Backend.
@@ -69,6 +89,8 @@ func (p *probe) Open(thread int, s loop.Service) (loop.Loop, error) {
 	_, rearms := l.(loop.Rearmer)
 	_, runs := l.(loop.Runner)
 	switch {
+	case rearms && runs:
+		return probeRunRearmer{probeRunner{base}}, nil
 	case rearms:
 		return probeRearmer{base}, nil
 	case runs:
@@ -191,6 +213,10 @@ func (l probeRunner) Run() error { return l.p.l.(loop.Runner).Run() }
 type probeRearmer struct{ *probeLoop }
 
 func (l probeRearmer) Rearm() { l.p.l.(loop.Rearmer).Rearm() }
+
+type probeRunRearmer struct{ probeRunner }
+
+func (l probeRunRearmer) Rearm() { l.p.l.(loop.Rearmer).Rearm() }
 
 // probeService is the core that the loop sees.
 type probeService struct{ p *probe }
