@@ -24,6 +24,9 @@ import (
 	"anyloop/examples/internal/cloop"
 )
 
+// far is how long the tests wait for what must happen: only a hang needs it.
+const far = 5 * looptest.Bound
+
 var warm sync.Once
 
 // warmUp makes what the process keeps for good: descriptors of Go's net poller,
@@ -56,7 +59,7 @@ func leakCheck(t testing.TB) {
 // own time.
 func settle(t testing.TB, what string, want int, count func() int) {
 	t.Helper()
-	for end := time.Now().Add(looptest.Bound); ; runtime.Gosched() {
+	for end := time.Now().Add(far); ; runtime.Gosched() {
 		n := count()
 		if n <= want {
 			return
@@ -96,7 +99,7 @@ func newHost(t testing.TB, lib library) *host {
 	t.Helper()
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
-	h := &host{t: t, l: lib.newLoop(t), late: time.Now().Add(looptest.Bound)}
+	h := &host{t: t, l: lib.newLoop(t), late: time.Now().Add(far)}
 	if err := unix.Pipe2(h.pipe[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +166,7 @@ func (h *host) until(what string, cond func() bool) {
 			h.l.Stop()
 		}
 	})
-	h.late = time.Now().Add(looptest.Bound)
+	h.late = time.Now().Add(far)
 	h.l.Run()
 	ask.Close()
 	if !ok {
@@ -203,7 +206,7 @@ func (h *host) end(eng *core.Engine) {
 
 func (h *host) turnUntil(done <-chan struct{}) {
 	h.t.Helper()
-	for end := time.Now().Add(looptest.Bound); ; {
+	for end := time.Now().Add(far); ; {
 		select {
 		case <-done:
 			return
@@ -262,11 +265,11 @@ type client struct {
 }
 
 func dial(addr string) (*client, error) {
-	c, err := net.DialTimeout("tcp", addr, looptest.Bound)
+	c, err := net.DialTimeout("tcp", addr, far)
 	if err != nil {
 		return nil, err
 	}
-	c.SetDeadline(time.Now().Add(3 * looptest.Bound))
+	c.SetDeadline(time.Now().Add(3 * far))
 	k := &client{c, bufio.NewReader(c)}
 	if err := k.upgrade(addr); err != nil {
 		c.Close()
