@@ -28,13 +28,15 @@ type Engine struct {
 	threads []*Thread
 	work    *workers
 
-	mu     sync.Mutex
-	vhs    []*VirtualHost // in order of creation; replaced, never changed
-	sites  []*site
-	ran    bool
-	inited sync.Once
+	mu      sync.Mutex
+	vhs     []*VirtualHost // in order of creation; replaced, never changed
+	sites   []*site
+	ran     bool
+	inited  sync.Once
+	started atomic.Bool // a thread has turned: the protocols are initialised, or about to be
 
-	full     atomic.Bool // listeners wait for room
+	full     atomic.Bool   // listeners wait for room
+	panics   atomic.Uint64 // in Init and Destroy, which are no thread's
 	grace    time.Duration
 	stopping atomic.Bool
 	drained  atomic.Int32
@@ -271,8 +273,9 @@ func (th *Thread) links() []*link {
 func (th *Thread) start() {
 	th.ready = true
 	th.eng.inited.Do(func() {
+		th.eng.started.Store(true)
 		for _, vh := range th.eng.vhosts() {
-			vh.init(th)
+			vh.init()
 		}
 	})
 }

@@ -14,6 +14,7 @@ type listenRole struct {
 	baseRole
 	site *site
 	full bool // no thread has room
+	on   bool // the loop watches it, or did
 }
 
 const phaseAcceptPause uint8 = 1
@@ -67,8 +68,13 @@ func (r *listenRole) expire(l *link) {
 	}
 }
 
-func (r *listenRole) stop(l *link)          { l.doom(ErrStopped) }
-func (r *listenRole) gone(l *link, _ error) { l.own.state = stDead; r.site.unlisten(l) }
+func (r *listenRole) stop(l *link) { l.doom(ErrStopped) }
+func (r *listenRole) gone(l *link, _ error) {
+	l.own.state = stDead
+	if r.on {
+		r.site.socks.Add(-1)
+	}
+}
 
 // accept takes one connection off the listener's queue.
 func (th *Thread) accept(l *link) (fd int, peer string, err error) {

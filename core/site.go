@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"anyloop/core/loop"
@@ -19,7 +20,8 @@ type site struct {
 	bound string
 	tcp   bool
 	names atomic.Pointer[siteNames]
-	links []*link
+	mu    sync.Mutex // changes of names
+	socks atomic.Int32
 	alien io.Closer // the listener of an engine that accepts by itself
 	ended bool      // it is closed
 }
@@ -36,34 +38,68 @@ type suffixName struct {
 	vh     *VirtualHost
 }
 
-// listen gives vh its site, opening a socket if none listens there.
-func (e *Engine) listen(vh *VirtualHost) error {
+// sock is a listening socket that no loop watches yet.
+type sock struct {
+	th *Thread
+	fd int
+}
+
+// listen gives vh its site, opening sockets if none listens there. Nothing is
+// accepted for it before serve.
+func (e *Engine) listen(vh *VirtualHost) (socks []sock, err error) {
 	if vh.cfg.Addr == "" && vh.cfg.Listener == nil {
 		// It listens nowhere, but connections can be adopted to it.
 		vh.site = &site{eng: e}
-		vh.site.setNames([]*VirtualHost{vh})
-		return nil
+		return nil, nil
 	}
 	if vh.cfg.Listener == nil {
 		for _, s := range e.listening() {
 			// Each ":0" is a port of its own.
-			if s.key == vh.cfg.Addr && !strings.HasSuffix(s.key, ":0") && s.listening() {
+			if s.key == vh.cfg.Addr && !strings.HasSuffix(s.key, ":0") && s.isOpen() {
 				vh.site = s
-				s.setNames(append(slices.Clone(s.names.Load().vhosts), vh))
-				return nil
+				return nil, nil
 			}
 		}
 	}
 	s := &site{eng: e, key: vh.cfg.Addr}
-	s.setNames([]*VirtualHost{vh})
-	if err := s.open(vh.cfg.Listener); err != nil {
-		return err
+	s.setNames(nil)
+	if socks, err = s.open(vh.cfg.Listener); err != nil {
+		return nil, err
 	}
 	vh.site = s
 	e.mu.Lock()
 	e.sites = append(slices.Clone(e.sites), s)
 	e.mu.Unlock()
+	return socks, nil
+}
+
+// serve lets vh have the connections of its site. From a thread of several, the
+// sockets go to their loops by post.
+func (e *Engine) serve(vh *VirtualHost, socks []sock) error {
+	s := vh.site
+	s.changeNames(func(v []*VirtualHost) []*VirtualHost { return append(v, vh) })
+	for i, sk := range socks {
+		err := error(nil)
+		if e.started.Load() && len(e.threads) > 1 {
+			err = sk.th.Post(func() { s.watchLate(sk) })
+		} else {
+			err = s.watch(sk)
+		}
+		if err != nil {
+			s.closeSocks(socks[i:])
+			s.removeVHost(vh)
+			return err
+		}
+	}
 	return nil
+}
+
+// closeSocks closes sockets that no loop watches.
+func (s *site) closeSocks(socks []sock) {
+	for _, sk := range socks {
+		sk.th.closeRaw(sk.fd)
+		s.socks.Add(-1)
+	}
 }
 
 // listening returns the sites that have or had a listener.
@@ -73,32 +109,38 @@ func (e *Engine) listening() []*site {
 	return e.sites
 }
 
-// open makes the listening sockets: those of the address on thread 0, or, with
+// open makes the listening sockets: those of the address for thread 0, or, with
 // ReusePort, a set for each thread.
-func (s *site) open(given net.Listener) error {
+func (s *site) open(given net.Listener) (socks []sock, err error) {
 	e := s.eng
 	if a, ok := e.backend.(loop.Acceptor); ok {
-		return s.openAlien(a, given)
+		return nil, s.openAlien(a, given)
 	}
 	if given != nil {
 		fd, err := sys.FromListener(given)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s.tcp, s.bound = given.Addr().Network() == "tcp", given.Addr().String()
-		return s.watch(e.threads[0], fd)
+		s.socks.Add(1)
+		return []sock{{e.threads[0], fd}}, nil
 	}
 	threads := e.threads[:1]
 	if e.cfg.ReusePort && !strings.HasPrefix(s.key, "unix:") {
 		threads = e.threads
 	}
 	for _, th := range threads {
-		if err := s.openOn(th, len(threads) > 1); err != nil {
-			s.close()
-			return err
+		fds, err := s.openOn(th, len(threads) > 1)
+		if err != nil {
+			s.closeSocks(socks)
+			return nil, err
+		}
+		for _, fd := range fds {
+			socks = append(socks, sock{th, fd})
+			s.socks.Add(1)
 		}
 	}
-	return nil
+	return socks, nil
 }
 
 // openAlien makes the backend's engine listen.
@@ -127,8 +169,33 @@ func (s *site) address() (network, addr string) {
 	return "tcp", s.key
 }
 
-// listening reports whether further vhosts can share the site's socket.
-func (s *site) listening() bool { return len(s.links) > 0 || s.alien != nil }
+func (s *site) openOn(th *Thread, reuse bool) ([]int, error) {
+	network, addr := s.address()
+	if s.bound != "" {
+		addr = s.bound // the port that the first thread got
+	}
+	if th.kernel != nil {
+		fd, bound, err := th.kernel.Listen(network, addr)
+		s.bound = bound
+		return []int{fd}, err
+	}
+	fds, bound, err := sys.ListenAll(sys.ListenOptions{Network: network, Address: addr, ReusePort: reuse})
+	if err != nil {
+		return nil, err
+	}
+	if network == "unix" {
+		bound = s.key
+	}
+	s.bound = bound
+	return fds, nil
+}
+
+// isOpen reports whether further vhosts can share the site's socket.
+func (s *site) isOpen() bool {
+	s.eng.mu.Lock()
+	defer s.eng.mu.Unlock()
+	return s.socks.Load() > 0 || s.alien != nil
+}
 
 // closeAlien ends the listening of another engine.
 func (s *site) closeAlien() {
@@ -145,65 +212,32 @@ func (s *site) closeAlien() {
 	}
 }
 
-func (s *site) openOn(th *Thread, reuse bool) error {
-	network, addr := s.address()
-	if s.bound != "" {
-		addr = s.bound // the port that the first thread got
-	}
-	if th.kernel != nil {
-		fd, bound, err := th.kernel.Listen(network, addr)
-		if err != nil {
-			return err
-		}
-		s.bound = bound
-		return s.watch(th, fd)
-	}
-	fds, bound, err := sys.ListenAll(sys.ListenOptions{Network: network, Address: addr, ReusePort: reuse})
-	if err != nil {
-		return err
-	}
-	if network == "unix" {
-		bound = s.key
-	}
-	s.bound = bound
-	for i, fd := range fds {
-		if err := s.watch(th, fd); err != nil {
-			for _, fd := range fds[i+1:] {
-				th.closeRaw(fd)
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *site) watch(th *Thread, fd int) error {
-	l := th.newLink(fd, &listenRole{site: s})
+// watch gives a socket to its thread's loop. Its loop thread only. On an error
+// the socket stays the caller's.
+func (s *site) watch(sk sock) error {
+	r := &listenRole{site: s}
+	l := sk.th.newLink(sk.fd, r)
 	l.flags |= lfReady
 	if err := l.watch(loop.In); err != nil {
+		l.flags |= lfKeepFD
 		l.doom(err)
-		th.bury(l)
+		sk.th.buryLink(l)
 		return err
 	}
-	s.links = append(s.links, l)
+	r.on = true
 	return nil
 }
 
-func (s *site) close() {
-	s.closeAlien()
-	for _, l := range slices.Clone(s.links) {
-		if !l.is(lfDead) {
-			l.doom(ErrStopped)
-			l.th.buryLink(l)
-		}
+// watchLate is watch when nobody waits for the answer any more.
+func (s *site) watchLate(sk sock) {
+	err := error(ErrStopped)
+	if sk.th.end.phase == endNot {
+		err = s.watch(sk)
 	}
-}
-
-// unlisten forgets a listener that is gone.
-func (s *site) unlisten(l *link) {
-	s.eng.mu.Lock()
-	s.links = slices.DeleteFunc(slices.Clone(s.links), func(x *link) bool { return x == l })
-	s.eng.mu.Unlock()
+	if err != nil {
+		s.eng.log.Error("a listening socket is lost", "addr", s.bound, "thread", sk.th.index, "err", err)
+		s.closeSocks([]sock{sk})
+	}
 }
 
 // first returns the vhost that serves unknown names.
@@ -216,18 +250,40 @@ func (s *site) first() *VirtualHost {
 
 // removeVHost takes vh off the site; the socket closes with the last one.
 func (s *site) removeVHost(vh *VirtualHost) {
-	s.setNames(slices.DeleteFunc(slices.Clone(s.names.Load().vhosts), func(v *VirtualHost) bool { return v == vh }))
-	if s.first() != nil {
+	left := s.changeNames(func(v []*VirtualHost) []*VirtualHost {
+		return slices.DeleteFunc(v, func(v *VirtualHost) bool { return v == vh })
+	})
+	if left > 0 {
 		return
 	}
 	s.closeAlien()
-	for _, l := range s.links {
-		l.th.Post(func() {
-			if !l.is(lfDead) {
-				l.doom(ErrStopped)
-			}
-		})
+	for _, th := range s.eng.threads {
+		th.Post(func() { th.closeListeners(s) })
 	}
+}
+
+func (th *Thread) closeListeners(s *site) {
+	if s.first() != nil {
+		return // another vhost has come meanwhile
+	}
+	for _, l := range th.links() {
+		if r, ok := l.role.(*listenRole); ok && r.site == s && !l.is(lfDead) {
+			l.doom(ErrStopped)
+		}
+	}
+}
+
+// changeNames replaces the vhosts by what change makes of a copy of them.
+func (s *site) changeNames(change func([]*VirtualHost) []*VirtualHost) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var old []*VirtualHost
+	if names := s.names.Load(); names != nil {
+		old = names.vhosts
+	}
+	v := change(slices.Clone(old))
+	s.setNames(v)
+	return len(v)
 }
 
 func (s *site) setNames(vhosts []*VirtualHost) {

@@ -95,6 +95,7 @@ func (e *Engine) Stats() Stats {
 		s := th.Stats()
 		sum.add(&s)
 	}
+	sum.Panics += e.panics.Load()
 	return sum
 }
 

@@ -179,7 +179,7 @@ func (en *ending) step(th *Thread) {
 		return
 	}
 	for _, vh := range e.vhosts() {
-		vh.destroy(th)
+		vh.destroy()
 	}
 	e.work.stop(func() {
 		for _, th := range e.threads {

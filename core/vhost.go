@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -80,20 +81,14 @@ func (e *Engine) vhosts() []*VirtualHost {
 }
 
 // AddVHost adds a vhost to a running engine; its protocols' Init runs before it
-// returns. Loop thread only, with one service thread; with several, in Init or
-// before Run.
+// returns, and before its first connection. With several service threads its
+// listening socket joins its loop a moment later. Loop thread only, any of the
+// engine's threads.
 func (e *Engine) AddVHost(cfg VHost) (*VirtualHost, error) {
 	if e.stopping.Load() {
 		return nil, ErrStopped
 	}
-	vh, err := e.addVHost(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if th := e.threads[0]; th.ready {
-		vh.init(th)
-	}
-	return vh, nil
+	return e.addVHost(cfg)
 }
 
 func (e *Engine) addVHost(cfg VHost) (*VirtualHost, error) {
@@ -114,7 +109,15 @@ func (e *Engine) addVHost(cfg VHost) (*VirtualHost, error) {
 	vh.wsLimits = newWSLimits(&vh.limits)
 	vh.h1Limits = h1.Limits{MaxLine: vh.limits.RequestLine, MaxHeader: vh.limits.HeaderBytes,
 		MaxFields: vh.limits.HeaderFields, MaxBody: vh.limits.MaxBody}
-	if err := e.listen(vh); err != nil {
+	socks, err := e.listen(vh)
+	if err != nil {
+		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
+	}
+	if e.started.Load() {
+		vh.init()
+	}
+	if err := e.serve(vh, socks); err != nil {
+		vh.destroy()
 		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
 	}
 	e.mu.Lock()
@@ -200,46 +203,40 @@ func (vh *VirtualHost) mountFor(path string) *mounted {
 }
 
 // init runs the protocols' Init in order.
-func (vh *VirtualHost) init(th *Thread) {
+func (vh *VirtualHost) init() {
 	for _, b := range vh.bindings {
 		b.inited = true
 		if b.proto.Init == nil {
 			continue
 		}
-		if err := vh.runInit(th, b); err != nil {
+		if err := vh.guarded("Init", func() error { return b.proto.Init(vh) }); err != nil {
 			b.inited = false
 			vh.log.Warn("protocol not initialised; it is disabled on this vhost", "protocol", b.proto.Name, "err", err)
 		}
 	}
 }
 
-func (vh *VirtualHost) runInit(th *Thread, b *binding) (err error) {
+// guarded calls a function of a protocol that belongs to no connection, on
+// whichever thread it is.
+func (vh *VirtualHost) guarded(what string, fn func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			th.curConn, th.callback = nil, "Init"
-			th.panicked(v)
-			err = &PanicError{"Init", v}
+			vh.eng.panics.Add(1)
+			vh.log.Error("panic in a protocol", "callback", what, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = &PanicError{what, v}
 		}
 	}()
-	return b.proto.Init(vh)
+	return fn()
 }
 
 // destroy runs Destroy of the protocols whose Init succeeded.
-func (vh *VirtualHost) destroy(th *Thread) {
+func (vh *VirtualHost) destroy() {
 	if vh.gone.Swap(true) {
 		return
 	}
 	for _, b := range vh.bindings {
 		if b.inited && b.proto.Destroy != nil {
-			func() {
-				defer func() {
-					if v := recover(); v != nil {
-						th.curConn, th.callback = nil, "Destroy"
-						th.panicked(v)
-					}
-				}()
-				b.proto.Destroy(vh)
-			}()
+			vh.guarded("Destroy", func() error { b.proto.Destroy(vh); return nil })
 		}
 		b.inited = false
 	}
@@ -265,11 +262,11 @@ func (vh *VirtualHost) Remove() {
 		err := th.Post(func() {
 			th.closeVHost(vh)
 			if left.Add(-1) == 0 {
-				vh.unref(th)
+				vh.unref()
 			}
 		})
 		if err != nil && left.Add(-1) == 0 {
-			vh.unref(th)
+			vh.unref()
 		}
 	}
 }
@@ -282,9 +279,9 @@ func (th *Thread) closeVHost(vh *VirtualHost) {
 	}
 }
 
-func (vh *VirtualHost) unref(th *Thread) {
+func (vh *VirtualHost) unref() {
 	if vh.refs.Add(-1) == 0 && vh.removed.Load() {
-		vh.destroy(th)
+		vh.destroy()
 	}
 }
 
@@ -294,7 +291,7 @@ func (c *Conn) setVHost(vh *VirtualHost) {
 		return
 	}
 	if c.vh != nil {
-		c.vh.unref(c.link.th)
+		c.vh.unref()
 	}
 	c.vh = vh
 	if vh != nil {
@@ -335,7 +332,7 @@ func (c *Conn) leave() {
 	c.unbind()
 	if vh := c.vh; vh != nil {
 		c.vh = nil
-		vh.unref(c.link.th)
+		vh.unref()
 	}
 }
 

@@ -24,7 +24,7 @@ var counts = []int{1, 2}
 
 // single are the cases that ask more of a host with one service thread, or ask it
 // alone: the table has that answer.
-var single = []string{"add-vhost", "detach"}
+var single = []string{"detach"}
 
 // cell is one backend with one number of threads, and the cases run in it.
 type cell struct {

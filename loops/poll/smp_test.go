@@ -292,7 +292,12 @@ func oursInMutexProfile(t *testing.T) (waits int64) {
 
 func dialWS(t *testing.T, addr string) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	return dialOn(t, "tcp", addr)
+}
+
+func dialOn(t *testing.T, network, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial(network, addr)
 	if err != nil {
 		t.Error(err)
 		return nil

@@ -104,8 +104,8 @@ func capacityInstead(s *scene) error {
 	return nil
 }
 
-// addVHost: at run time with one service thread, before it with more; the vhost
-// goes without its neighbour noticing.
+// addVHost: at run time, from the last service thread; the vhost goes without its
+// neighbour noticing.
 func addVHost(s *scene) error {
 	gone := make(chan struct{})
 	more := echoing()
@@ -117,13 +117,8 @@ func addVHost(s *scene) error {
 	s.guard.vhost(&more)
 	var added *core.VirtualHost
 	var err error
-	if s.threads > 1 {
-		added, err = s.eng.AddVHost(more)
-		s.turn()
-	} else {
-		s.turn()
-		s.on(0, func() { added, err = s.eng.AddVHost(more) })
-	}
+	s.turn()
+	s.on(s.threads-1, func() { added, err = s.eng.AddVHost(more) })
 	if err != nil {
 		return err
 	}
