@@ -23,6 +23,7 @@ type Bridge struct {
 	opts options
 	path string // of the socket, in a folder of its own
 	sets *poll.Loops
+	lane *lane // whose bridge it is; nil: the application's
 
 	mu     sync.Mutex
 	seats  []*seat       // by service thread

@@ -58,3 +58,62 @@ func TestEndToEnd(t *testing.T) {
 		e2e.Run(t, threads, bridged)
 	}
 }
+
+// streamed is a host for the end-to-end suite in which evio has the connections.
+func streamed(t testing.TB, threads int) e2e.Host {
+	h := e2e.Host{Backend: streams(t), Limits: map[string]e2e.Result{
+		"ws-flow":         e2e.Does("after 64 KiB the socket is taken from evio"),
+		"http-half-close": e2e.Does("the peer's end of stream closes"),
+		"capacity":        e2e.Does("a connection beyond MaxConns is closed"),
+	}}
+	if threads == 1 { // with more, the suite adds the vhost before Run
+		h.Limits["add-vhost"] = e2e.Refuses("further addresses")
+	}
+	return h
+}
+
+// notStreams are the lines of the contract that a backend with the connections in
+// its own hands cannot be asked, and where what they are about is tested.
+var notStreams = map[string]string{
+	"Line1_AddChangeDelAreExact":       "connections are not in the loop",
+	"Line2_NothingIsHidden":            "neither they nor listeners are announced",
+	"Line4_EventsIsNotNeeded":          "they have no readiness",
+	"Line6_ReadinessIsAHint":           "the same",
+	"Line9_AllFourMasks":               "they have no interest; pausing: ws-flow, TestPauseTakesTheSocket",
+	"Line11_WorkIsBounded":             "evio reads 64 KiB at a time, once per event",
+	"Line12_AcceptingPausesAtTheLimit": "evio accepts; beyond the limit: capacity, TestAcceptErrorIsSurvived",
+}
+
+func TestConformanceStreams(t *testing.T) {
+	for _, name := range looptest.Lines() {
+		t.Run(name, func(t *testing.T) {
+			if why := notStreams[name]; why != "" {
+				t.Skip("does not apply: " + why)
+			}
+			leaks(t)
+			looptest.RunLine(t, name, looptest.Host{Backend: streams(t)}, nil)
+		})
+	}
+}
+
+func streams(t testing.TB) *evioloop.StreamLoops {
+	t.Helper()
+	b, err := evioloop.Streams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestEndToEndStreamsOneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for _, name := range []string{"ws-echo", "ws-flow", "http", "post", "shutdown"} {
+		t.Run(name, func(t *testing.T) { e2e.RunCase(t, name, 1, streamed) })
+	}
+}
+
+func TestEndToEndStreams(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		e2e.Run(t, threads, streamed)
+	}
+}

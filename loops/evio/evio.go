@@ -65,6 +65,9 @@ var (
 	// ErrNotSocket says that something else than a connected socket was to be
 	// adopted: evio's stand-in for the sender of a datagram.
 	ErrNotSocket = errors.New("evioloop: not a connection")
+	// ErrListenLate says that a running engine on Streams cannot get further
+	// addresses: evio takes all of them at once, before it serves.
+	ErrListenLate = errors.New("evioloop: evio cannot listen on further addresses while it serves")
 	// ErrClosed says that the Bridge was closed.
 	ErrClosed = errors.New("evioloop: the bridge is closed")
 )

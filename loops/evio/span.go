@@ -128,7 +128,13 @@ func (sp *span) ring() error {
 // open begins the turning; evio's goroutine.
 func (sp *span) open(c evio.Conn) error {
 	loop, err := loopOf(c)
+	if err == nil {
+		_, err = fdOf(c)
+	}
 	if err != nil {
+		if sp.b.lane != nil {
+			return err // streams cannot do without
+		}
 		loop = 0 // no connection can be told to be on the same loop: see Adopt
 	}
 	sp.b.mu.Lock()

@@ -21,3 +21,9 @@ func (*Bridge) Info() loop.Info {
 
 // Open implements loop.Backend: ErrUnsupported.
 func (*Bridge) Open(int, loop.Service) (loop.Loop, error) { return nil, ErrUnsupported }
+
+// StreamLoops is a backend on systems where evio has an event loop.
+type StreamLoops struct{ Bridge }
+
+// Streams returns ErrUnsupported.
+func Streams(...Option) (*StreamLoops, error) { return nil, ErrUnsupported }

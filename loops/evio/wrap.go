@@ -144,13 +144,16 @@ func (w *wrapped) bridge(c evio.Conn, in []byte) evio.Action {
 			return evio.None
 		}
 		if !w.recognise(c, p) {
+			if w.server.ending.Load() {
+				return evio.Shutdown
+			}
 			return evio.Close
 		}
 	}
 	if len(in) > 0 {
 		p.span.turn()
 	}
-	if w.server.ending.Load() {
+	if w.server.ending.Load() || w.b.lane != nil && w.b.lane.ended() {
 		return evio.Shutdown
 	}
 	return evio.None
@@ -168,6 +171,10 @@ func (w *wrapped) recognise(c evio.Conn, p *pier) bool {
 	p.span, p.got = sp, nil
 	if err := sp.open(c); err != nil {
 		sp.end(err)
+		if b.lane != nil {
+			w.refused = err
+			w.server.ending.Store(true) // core is not turned: there is nothing to serve
+		}
 		return false
 	}
 	return true

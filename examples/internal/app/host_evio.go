@@ -13,6 +13,13 @@ import (
 
 func init() {
 	hosts["evio"] = bridged
+	hosts["evio-stream"] = func(int) (Host, error) {
+		b, err := evioloop.Streams()
+		if err != nil {
+			return Host{}, err
+		}
+		return own(b), nil
+	}
 }
 
 // bridged is an evio server that has no connections but the bridge's: core

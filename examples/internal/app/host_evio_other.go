@@ -5,8 +5,6 @@ package app
 import "anyloop/loops/evio"
 
 func init() {
-	hosts["evio"] = func(int) (Host, error) {
-		_, err := evioloop.New()
-		return Host{}, err
-	}
+	none := func(int) (Host, error) { return Host{}, evioloop.ErrUnsupported }
+	hosts["evio"], hosts["evio-stream"] = none, none
 }
