@@ -8,6 +8,8 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 	"github.com/tidwall/evio"
+
+	gnetengine "anyloop/loops/gnet/engine"
 )
 
 // bare holds the least that an echo costs on an engine: bytes come back as they
@@ -72,7 +74,7 @@ func (e *gnetEcho) OnTraffic(c gnet.Conn) gnet.Action {
 }
 
 func bareGnet(addr string, ready func()) error {
-	return gnet.Run(&gnetEcho{ready: ready}, "tcp://"+addr, gnet.WithNumEventLoop(1), gnet.WithReuseAddr(true))
+	return gnet.Run(&gnetEcho{ready: ready}, "tcp://"+addr, gnet.WithNumEventLoop(1), gnet.WithReuseAddr(true), gnet.WithLogger(gnetengine.Silent))
 }
 
 func bareEvio(addr string, ready func()) error {
