@@ -173,4 +173,4 @@ func until(t *testing.T, what []string, argv ...string) {
 	}
 }
 
-var loops = []string{"poll", "poll2", "external"}
+var loops = []string{"poll", "poll2", "external", "gnet", "gnet-engine", "gnet-stream", "evio", "evio-stream"}
