@@ -86,7 +86,7 @@ func (th *Thread) serveConn(c *Conn) {
 		}
 		if l.is(lfHangup) && !l.is(lfWatched) && l.mayRead() {
 			l.service(loop.In)
-			if l.mayRead() {
+			if l.mayRead() && l.stream() == nil { // a stream's engine feeds it
 				th.queue(c)
 			}
 		}

@@ -333,8 +333,8 @@ func (r *h1Role) bodyDone(l *link) {
 
 func (r *h1Role) writable(c *Conn) {
 	req := r.req
-	if req == nil || r.h == nil {
-		return
+	if req == nil || r.h == nil || r.phase != h1Busy {
+		return // of the next request the handler has not heard yet
 	}
 	w := &req.w
 	if w.ended {

@@ -2,7 +2,6 @@ package core
 
 import (
 	"errors"
-	"io"
 	"syscall"
 
 	"anyloop/core/loop"
@@ -38,6 +37,7 @@ var _ loop.StreamConn = (*streamWire)(nil)
 
 var (
 	errStreamUnfit  = errors.New("core: the stream's engine took more than it was given")
+	errStreamHolds  = errors.New("core: a stream is given up by its engine with bytes that it has not sent")
 	errStreamDetach = errors.New("core: a stream cannot leave its engine: closed by Detach")
 )
 
@@ -161,14 +161,24 @@ func (l *link) stream() *streamWire {
 
 // The wire, as core uses it.
 
-func (w *streamWire) read(*link, []byte) (int, error) { return 0, syscall.EAGAIN }
-func (w *streamWire) peek(*link) (int, error)         { return 0, syscall.EAGAIN }
-func (w *streamWire) sockError(*link) error           { return nil }
-func (w *streamWire) hungUp(*link) bool               { return w.gone }
+// over reports whether the engine has let go of the connection, whether core has
+// acted on it or not: it is not called again.
+func (w *streamWire) over() bool { return w.gone || w.noted&noteClosed != 0 }
+
+func (w *streamWire) read(*link, []byte) (int, error) {
+	if w.gone {
+		return 0, nil // what it had received is fed
+	}
+	return 0, syscall.EAGAIN
+}
+
+func (w *streamWire) peek(*link) (int, error) { return 0, syscall.EAGAIN }
+func (w *streamWire) sockError(*link) error   { return nil }
+func (w *streamWire) hungUp(*link) bool       { return w.gone }
 
 func (w *streamWire) write(l *link, head, tail []byte) (int, error) {
 	switch {
-	case w.gone || w.noted&noteClosed != 0:
+	case w.over():
 		return 0, syscall.EPIPE
 	case w.holder != nil:
 		return 0, syscall.EAGAIN // settle sends the rest, which stays where it is
@@ -183,7 +193,7 @@ func (w *streamWire) write(l *link, head, tail []byte) (int, error) {
 }
 
 func (w *streamWire) closeWrite(*link) error {
-	if w.gone {
+	if w.over() {
 		return syscall.EPIPE
 	}
 	was := w.callOut()
@@ -193,6 +203,9 @@ func (w *streamWire) closeWrite(*link) error {
 }
 
 func (w *streamWire) close(*link) error {
+	if w.over() {
+		w.gone = true // its Closed is not acted on any more
+	}
 	if w.gone || w.left {
 		return nil
 	}
@@ -205,7 +218,7 @@ func (w *streamWire) close(*link) error {
 
 // held returns the bytes that the engine has taken and not sent yet.
 func (w *streamWire) held() int {
-	if w.gone {
+	if w.over() {
 		return 0
 	}
 	was := w.callOut()
@@ -226,7 +239,7 @@ func (w *streamWire) back(was bool) { w.l.th.inLoop = was }
 // welcome, and gives a holder what is to be sent.
 func (w *streamWire) settle() {
 	l := w.l
-	if w.gone || w.left {
+	if w.over() || w.left {
 		return
 	}
 	if w.holder != nil && w.out == 0 && l.choked() && !l.is(lfTxDead) {
@@ -235,248 +248,14 @@ func (w *streamWire) settle() {
 		err := w.holder.Send(l.store.rest)
 		w.back(was)
 		if err != nil {
-			w.out = 0
+			w.out, w.sent = 0, 0
 			l.writeFailed(err)
 		}
 	}
-	if paused := l.wants()&loop.In == 0; paused != w.paused {
+	if paused := l.wants()&loop.In == 0; paused != w.paused && !w.over() {
 		w.paused = paused
 		was := w.callOut()
 		w.s.PauseInput(paused)
 		w.back(was)
 	}
-}
-
-// The wire, as its engine uses it. streamCall is one call, as a value, so that
-// none of them costs an allocation.
-type streamCall struct {
-	what string
-	op   streamOp
-	p    []byte
-	fd   int
-	err  error
-}
-
-type streamOp uint8
-
-const (
-	opFeed streamOp = iota
-	opRoom
-	opEOF
-	opClosed
-	opSteal
-)
-
-// Feed implements loop.StreamConn.
-func (w *streamWire) Feed(p []byte) {
-	if len(p) > 0 {
-		w.enter(&streamCall{what: "Feed", op: opFeed, p: p})
-	}
-}
-
-// Room implements loop.StreamConn.
-func (w *streamWire) Room() {
-	if w.gone {
-		return
-	}
-	if w.l.th.inLoop {
-		w.note(noteRoom)
-		return
-	}
-	w.enter(&streamCall{what: "Room", op: opRoom})
-}
-
-// Sent implements loop.StreamConn.
-func (w *streamWire) Sent(n int) {
-	if n < 0 || n > w.out-w.sent {
-		w.l.th.misuse(errStreamUnfit, "Sent")
-		return
-	}
-	w.sent += n
-	w.Room()
-}
-
-// EOF implements loop.StreamConn.
-func (w *streamWire) EOF() { w.enter(&streamCall{what: "EOF", op: opEOF}) }
-
-// Closed implements loop.StreamConn.
-func (w *streamWire) Closed(err error) {
-	if w.gone {
-		return
-	}
-	if w.l.th.inLoop {
-		w.err = err
-		w.note(noteClosed)
-		return
-	}
-	w.enter(&streamCall{what: "Closed", op: opClosed, err: err})
-}
-
-// Steal implements loop.StreamConn.
-func (w *streamWire) Steal(fd int, early []byte) error {
-	call := streamCall{what: "Steal", op: opSteal, fd: fd, p: early, err: ErrConnClosed}
-	w.enter(&call)
-	return call.err
-}
-
-// enter is an entry point: the call is carried out with the link in service,
-// unless that is gone already.
-func (w *streamWire) enter(call *streamCall) {
-	th := w.l.th
-	if th.inLoop {
-		th.misuse(ErrLoopCallback, call.what)
-		return
-	}
-	if !th.enter(call.what) {
-		return
-	}
-	if !th.ready {
-		th.start()
-	}
-	th.serveStream(w, call)
-	th.leave()
-	th.outsideTurn()
-}
-
-func (th *Thread) serveStream(w *streamWire, call *streamCall) {
-	defer th.rescue()
-	l := w.l
-	if l.is(lfDead) {
-		if call.op == opClosed || call.op == opSteal {
-			w.closed(nil)
-		}
-		return
-	}
-	th.begin(l)
-	switch call.op {
-	case opFeed:
-		l.feed(call.p)
-	case opRoom:
-		w.room()
-	case opEOF:
-		if !l.is(lfEOF) {
-			l.endOfStream()
-		}
-	case opClosed:
-		w.closed(call.err)
-	case opSteal:
-		if !w.gone && !l.is(lfDoomed) {
-			call.err = w.steal(call.fd, call.p)
-		}
-		if call.err != nil {
-			w.closed(nil)
-		}
-	}
-	l.offerAll()
-	th.finishService(l)
-}
-
-// note keeps what the engine says for when core is done with it.
-func (w *streamWire) note(n streamNote) {
-	w.noted |= n
-	if w.l.is(lfDead) {
-		w.recall() // being closed right now
-		return
-	}
-	w.l.th.queue(w.l.own)
-}
-
-// recall handles what was noted.
-func (w *streamWire) recall() {
-	n := w.noted
-	w.noted = 0
-	if n&noteRoom != 0 {
-		w.room()
-	}
-	if n&noteClosed != 0 {
-		w.closed(w.err)
-	}
-}
-
-func (w *streamWire) room() {
-	l := w.l
-	n := w.sent
-	w.sent = 0
-	w.out -= n
-	if l.flags&(lfDoomed|lfDead) != 0 || w.gone {
-		return
-	}
-	switch {
-	case w.holder == nil:
-		l.drain()
-	case n > 0 && l.choked():
-		l.taken(n)
-	}
-	// An orderly end waits until the engine has sent what it took.
-	if l.flags&(lfFinish|lfDoomed) == lfFinish && l.phase == phaseFlush && !l.choked() && w.held() == 0 {
-		l.finishNow()
-	}
-}
-
-// closed: the engine has let go of the connection.
-func (w *streamWire) closed(err error) {
-	l := w.l
-	if w.gone {
-		return
-	}
-	w.gone = true
-	if l.is(lfDead) {
-		l.th.forget(l)
-		return
-	}
-	l.flags |= lfTxDead
-	if l.store != nil {
-		l.store.rest = nil
-	}
-	w.out, w.sent = 0, 0
-	switch {
-	case err != nil && err != io.EOF:
-		l.readFailed(err)
-	case l.is(lfEOF):
-		l.doom(l.cause())
-	default:
-		l.endOfStream()
-	}
-	if l.flags&(lfDoomed|lfDead) != 0 {
-		return
-	}
-	if len(l.tail()) > 0 {
-		l.hangup(errPeerGone) // what it left may still be read, for a while
-		return
-	}
-	l.doom(errPeerGone)
-}
-
-// steal makes the link one of a descriptor.
-func (w *streamWire) steal(fd int, early []byte) error {
-	l := w.l
-	if l.th.kernel != nil {
-		return syscall.ENOTSUP
-	}
-	if err := l.th.ownSocket(fd); err != nil {
-		return &TransportError{Op: "steal", Err: err}
-	}
-	l.fd, l.wire = int32(fd), nil
-	if err := l.watch(l.wants()); err != nil {
-		l.fd, l.wire = -1, w
-		return err
-	}
-	w.gone = true
-	delete(l.th.adrift, l)
-	l.early(early)
-	return nil
-}
-
-// abandon closes a stream whose thread leaves its loop; its handler learns of it
-// in the next turn.
-func (w *streamWire) abandon() {
-	l := w.l
-	if w.gone {
-		return
-	}
-	w.close(l)
-	w.gone = true // whatever the engine still says comes from another loop
-	w.noted = 0
-	l.flags |= lfTxDead
-	l.doom(errStreamDetach)
 }

@@ -22,24 +22,42 @@ type fakeStream struct {
 	closes  int
 	late    bool  // Closed comes from the test, not from Close
 	dies    error // Write closes the connection from inside
+	refuses error // Write answers so
 	cwError error
 	cw      int
+	inWrite func()
+	after   int // calls of core's since the engine has said Closed
+}
+
+// call notes a call of core's.
+func (f *fakeStream) call() {
+	if w, ok := f.sc.(*streamWire); ok && (w.gone || w.noted&noteClosed != 0) {
+		f.after++
+	}
 }
 
 func (f *fakeStream) Write(head, tail []byte) (int, error) {
+	f.call()
+	if f.inWrite != nil {
+		f.inWrite()
+	}
 	if f.dies != nil {
 		f.sc.Closed(f.dies)
 		return 0, f.dies
+	}
+	if f.refuses != nil {
+		return 0, f.refuses
 	}
 	all := append(append([]byte(nil), head...), tail...)
 	n := min(len(all), f.room)
 	f.took, f.room = append(f.took, all[:n]...), f.room-n
 	return n, nil
 }
-func (f *fakeStream) Buffered() int      { return f.unsent }
-func (f *fakeStream) PauseInput(on bool) { f.pauses = append(f.pauses, on) }
-func (f *fakeStream) CloseWrite() error  { f.cw++; return f.cwError }
+func (f *fakeStream) Buffered() int      { f.call(); return f.unsent }
+func (f *fakeStream) PauseInput(on bool) { f.call(); f.pauses = append(f.pauses, on) }
+func (f *fakeStream) CloseWrite() error  { f.call(); f.cw++; return f.cwError }
 func (f *fakeStream) Close() error {
+	f.call()
 	f.closes++
 	if !f.late {
 		f.sc.Closed(nil)
@@ -82,7 +100,14 @@ func (h *streamHandler) Closed(_ *Conn, err error)           { h.w.ended++; h.w.
 
 func newStreamWorld(t *testing.T) *streamWorld {
 	t.Helper()
-	w := &streamWorld{t: t, k: sim.New(sim.Options{}), f: &fakeStream{room: 1 << 20}}
+	f := &fakeStream{room: 1 << 20}
+	return newStreamWorldOf(t, f, f)
+}
+
+// newStreamWorldOf adopts s, whose state is f.
+func newStreamWorldOf(t *testing.T, s loop.Stream, f *fakeStream) *streamWorld {
+	t.Helper()
+	w := &streamWorld{t: t, k: sim.New(sim.Options{}), f: f}
 	eng, err := New(Config{Backend: w.k, VHosts: []VHost{{Protocols: []Protocol{{Name: "e", WS: func(c *Conn) WSHandler {
 		w.conn = c
 		return &streamHandler{w, NewOutbox(c, PauseSource)}
@@ -92,7 +117,7 @@ func newStreamWorld(t *testing.T) *streamWorld {
 	}
 	w.eng, w.th = eng, eng.threads[0]
 	w.k.Drive()
-	w.f.sc, err = w.th.AdoptStream(w.f, eng.VHost("default"), "engine:1")
+	w.f.sc, err = w.th.AdoptStream(s, eng.VHost("default"), "engine:1")
 	if err != nil {
 		t.Fatal(err)
 	}

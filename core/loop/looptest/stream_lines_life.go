@@ -17,33 +17,9 @@ import (
 func (h *streamHarness) allEnds() (handlers int) {
 	t, r := h.t, h.r
 	for _, end := range []func(c *client.Conn) error{
-		func(c *client.Conn) error { // the peer's closing handshake
-			if err := c.SendClose(1000, "bye"); err != nil {
-				return err
-			}
-			return h.goodbye(c, 1000)
-		},
-		func(c *client.Conn) error { // ours
-			if err := c.Text("close"); err != nil {
-				return err
-			}
-			if err := h.goodbye(c, 1000); err != nil {
-				return err
-			}
-			return c.SendClose(1000, "")
-		},
+		h.peerCloses, h.weClose, h.leavesInAFlood,
 		func(c *client.Conn) error { return c.Text("drop") },
 		func(c *client.Conn) error { return c.Close() },
-		func(c *client.Conn) error { // with much on its way
-			slowReader(c)
-			if err := c.Text("flood"); err != nil {
-				return err
-			}
-			if _, err := c.Next(); err != nil {
-				return err
-			}
-			return c.Close()
-		},
 		func(c *client.Conn) error { // against the protocol
 			_, err := c.Write([]byte{0xff, 0xff, 0xff, 0xff})
 			return err
@@ -56,8 +32,47 @@ func (h *streamHarness) allEnds() (handlers int) {
 		}
 		io.Copy(io.Discard, c)
 		c.Close()
-		handlers += 1
+		handlers++
 	}
+	h.httpEnds()
+	h.quiet()
+	return handlers + 1
+}
+
+// peerCloses is the peer's closing handshake.
+func (h *streamHarness) peerCloses(c *client.Conn) error {
+	if err := c.SendClose(1000, "bye"); err != nil {
+		return err
+	}
+	return h.goodbye(c, 1000)
+}
+
+// weClose is ours.
+func (h *streamHarness) weClose(c *client.Conn) error {
+	if err := c.Text("close"); err != nil {
+		return err
+	}
+	if err := h.goodbye(c, 1000); err != nil {
+		return err
+	}
+	return c.SendClose(1000, "")
+}
+
+// leavesInAFlood closes with much on its way.
+func (h *streamHarness) leavesInAFlood(c *client.Conn) error {
+	slowReader(c)
+	if err := c.Text("flood"); err != nil {
+		return err
+	}
+	if _, err := c.Next(); err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// httpEnds are the ends of HTTP connections. One of them has a handler.
+func (h *streamHarness) httpEnds() {
+	r := h.r
 	c := r.dial()
 	h.ask(c, 1000, "Connection: close\r\n")
 	h.body(c, 1000)
@@ -65,7 +80,7 @@ func (h *streamHarness) allEnds() (handlers int) {
 	c = r.dial() // refused with its body still coming
 	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 99999999999\r\n\r\n%s", strings.Repeat("b", 5000))
 	if a, err := c.Response("POST"); err != nil || a.StatusCode != 413 {
-		t.Errorf("a body that is too long: %v %v", a.Response, err)
+		h.t.Errorf("a body that is too long: %v %v", a.Response, err)
 	}
 	c.Close()
 	c = r.dial() // without a word
@@ -73,8 +88,6 @@ func (h *streamHarness) allEnds() (handlers int) {
 	c = r.dial() // in the middle of one
 	io.WriteString(c, "GET / HT")
 	c.Close()
-	h.quiet()
-	return handlers + 1
 }
 
 // goodbye reads a Close frame.
@@ -288,4 +301,3 @@ func streamLine13(t TB, h *streamHarness) {
 		t.Fatalf("a timer that was set in Feed: %v", err)
 	}
 }
-
