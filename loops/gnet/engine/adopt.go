@@ -141,8 +141,25 @@ func (b *Bridge) threadFor(el gnet.EventLoop, vh *core.VirtualHost) (best *core.
 			at = place{st, hl}
 		}
 	}
-	if best == nil {
+	switch {
+	case best == nil && over(eng.Done()):
+		return nil, place{}, core.ErrStopped
+	case best == nil:
 		return nil, place{}, ErrNoThread
+	case at.hl == nil && hl != nil && !hl.h.settled:
+		return b.settle(eng, hl, best)
 	}
 	return best, at, nil
+}
+
+// settle gives an event loop a thread before all are found: its connections do not
+// wait for that. Without a vacant one it is
+// otherwise, elsewhere.
+func (b *Bridge) settle(eng *core.Engine, hl *hostLoop, otherwise *core.Thread) (*core.Thread, place, error) {
+	for i, st := range b.seats {
+		if st.vacant() && !hl.h.down && i < eng.Threads() && b.seat(st, hl) == nil {
+			return eng.Thread(i), place{st, hl}, nil
+		}
+	}
+	return otherwise, place{}, nil
 }

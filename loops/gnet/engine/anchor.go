@@ -76,6 +76,7 @@ func (h *host) search() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h.settled = len(h.order) > 0
+	h.known.Store(h.settled)
 	if b.home != h {
 		return true // another engine turns the threads
 	}

@@ -150,7 +150,32 @@ func (b *Bridge) Open(thread int, s loop.Service) (loop.Loop, error) {
 	}
 	st.loop = b.nest.Thread(thread)
 	b.seats[thread] = st
-	return l, nil
+	return seatLoop{l.(nested), b, st}, nil
+}
+
+// nested is what package poll gives core.
+type nested interface {
+	loop.Loop
+	loop.Rearmer
+	loop.Closer
+}
+
+// seatLoop is that, with an end that the bridge hears of.
+type seatLoop struct {
+	nested
+	b  *Bridge
+	st *seat
+}
+
+// Close implements loop.Closer.
+func (l seatLoop) Close() error {
+	b := l.b
+	b.mu.Lock()
+	if b.seats[l.st.thread] == l.st {
+		b.seats[l.st.thread] = nil
+	}
+	b.mu.Unlock()
+	return l.nested.Close()
 }
 
 // Start begins the turning of the service threads on the wrapped gnet engine,
@@ -173,28 +198,48 @@ func (b *Bridge) allReady() {
 	}
 }
 
-// spread puts the threads that live nowhere on the event loops, in turn.
+// spread puts the threads that live nowhere on the event loops, each where the
+// fewest are.
 func (b *Bridge) spread() error {
 	h := b.home
 	if h == nil || !h.settled || h.down {
 		return nil
 	}
-	for i, st := range b.seats {
-		if st == nil || !st.ready || st.w != nil {
+	for _, st := range b.seats {
+		if !st.vacant() {
 			continue
 		}
-		if err := b.seat(st, h.order[i%len(h.order)]); err != nil {
+		best := h.order[0]
+		for _, hl := range h.order[1:] {
+			if b.population(hl) < b.population(best) {
+				best = hl
+			}
+		}
+		if err := b.seat(st, best); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// vacant reports whether a thread waits for an event loop.
+func (st *seat) vacant() bool { return st != nil && st.ready && st.w == nil }
+
+// population is the number of threads that live on an event loop.
+func (b *Bridge) population(hl *hostLoop) (n int) {
+	for _, st := range b.seats {
+		if st != nil && st.on == hl {
+			n++
+		}
+	}
+	return n
+}
+
 // seat has an event loop turn a thread.
 func (b *Bridge) seat(st *seat, hl *hostLoop) error {
-	run := &turn{hl: hl, st: st}
+	run := &turn{hl: hl}
 	w, err := st.loop.Watch(b.opt.maxEvents, func(job func()) error {
-		run.job = job
+		run.st, run.job = st, job
 		return hl.post(run)
 	})
 	if err != nil {
@@ -227,13 +272,8 @@ func (b *Bridge) watchOver(st *seat, hl *hostLoop, w *poll.Watcher) {
 
 // leave forgets an event loop that was attached by hand, with its last thread.
 func (b *Bridge) leave(hl *hostLoop) {
-	if hl.h.wrapped {
+	if hl.h.wrapped || b.population(hl) > 0 {
 		return
-	}
-	for _, st := range b.seats {
-		if st != nil && st.on == hl {
-			return
-		}
 	}
 	delete(b.stray, hl.el.(gnet.EventLoop))
 	hl.stopProbe()

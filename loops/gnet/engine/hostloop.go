@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -21,6 +23,7 @@ type host struct {
 	loops   map[gnet.EventLoop]*hostLoop
 	order   []*hostLoop   // as they were found
 	settled bool          // all that could be found are
+	known   atomic.Bool   // settled, for who holds no lock
 	down    bool          // no turn begins any more
 	gone    chan struct{} // closed with down
 	over    chan struct{} // closed when nothing of gnet touches core any more
@@ -149,12 +152,14 @@ func (hl *hostLoop) execute(t *turn) error {
 	return nil
 }
 
-// Run implements gnet.Runnable.
+// Run implements gnet.Runnable. gnet's queue keeps the last job that it ran, which
+// must not keep an engine that is over.
 func (t *turn) Run(context.Context) error {
-	hl := t.hl
+	hl, st, job := t.hl, t.st, t.job
+	t.st, t.job = nil, nil
 	if hl.enter() {
-		t.job()
-		t.st.check()
+		job() // which may have t queued again
+		st.check()
 		hl.leave()
 	}
 	hl.mu.Lock()
@@ -164,7 +169,7 @@ func (t *turn) Run(context.Context) error {
 		return nil
 	}
 	next := hl.waiting[0]
-	hl.waiting = append(hl.waiting[:0], hl.waiting[1:]...)
+	hl.waiting = slices.Delete(hl.waiting, 0, 1)
 	go hl.hand(next)
 	return nil
 }
@@ -215,7 +220,7 @@ func (hl *hostLoop) leave() {
 // wait waits for who is inside.
 func (hl *hostLoop) wait() {
 	hl.domain.Lock()
-	hl.domain.Unlock() //nolint:staticcheck // that was all
+	defer hl.domain.Unlock()
 }
 
 // end makes what is queued do nothing, and waits for the turn that runs.

@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -112,8 +114,17 @@ func listenTCP(address string, accept acceptFunc) (*listener, int, error) {
 	return l, ta.Port, nil
 }
 
-// hold binds a socket so that gnet's own can be bound beside it.
+// hold binds a socket so that gnet's own can be bound beside it, and nobody else's.
 func hold(ta *net.TCPAddr) (int, error) {
+	fd, err := bind(ta, false)
+	if err == syscall.EADDRINUSE && ta.Port != 0 {
+		// Connections of an earlier run may be in TIME_WAIT there.
+		fd, err = bind(ta, true)
+	}
+	return fd, err
+}
+
+func bind(ta *net.TCPAddr, reuse bool) (int, error) {
 	family := unix.AF_INET6
 	var sa unix.Sockaddr = &unix.SockaddrInet6{Port: ta.Port}
 	if ip := ta.IP.To4(); ip != nil {
@@ -135,8 +146,10 @@ func hold(ta *net.TCPAddr) (int, error) {
 			err = unix.SetsockoptInt(fd, level, opt, 1)
 		}
 	}
-	set(unix.SOL_SOCKET, unix.SO_REUSEADDR)
 	set(unix.SOL_SOCKET, unix.SO_REUSEPORT)
+	if reuse {
+		set(unix.SOL_SOCKET, unix.SO_REUSEADDR)
+	}
 	if family == unix.AF_INET6 && ta.IP != nil {
 		set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
 	}
@@ -197,6 +210,16 @@ func release(all []*listener) {
 			l.held = -1
 		}
 	}
+}
+
+// sharing reports whether gnet's event loops share the ports, each with sockets of
+// its own, and ours can be bound beside them. With one event loop that saves a
+// goroutine; with several, the one that accepts for all knows where the fewest
+// connections are, which the system's choice does not. gnet cannot if there is a
+// unix socket among the addresses.
+func sharing(all []*listener, threads int) bool {
+	return runtime.GOOS == "linux" && threads == 1 &&
+		!slices.ContainsFunc(all, func(l *listener) bool { return l.path != "" })
 }
 
 // localOf returns the address that a connection came to, as a listener has it.

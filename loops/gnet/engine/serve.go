@@ -32,7 +32,7 @@ func (b *Bridge) Serve(ctx context.Context, eng *core.Engine, opts ...gnet.Optio
 	opts = append(append(Options(), gnet.WithNumEventLoop(eng.Threads()), gnet.WithLogger(Silent)), opts...)
 	empty := b.emptied()
 	r := newRunning(h)
-	go func() { r.ended(gnet.Run(r, "unix://"+path, opts...)) }()
+	go func() { r.ended(gnet.Run(r, "unix://"+path, opts...), "unix://"+path) }()
 	select {
 	case <-r.booted:
 		err = b.Start()
@@ -93,7 +93,12 @@ func (r *running) OnBoot(e gnet.Engine) gnet.Action {
 	return act
 }
 
-func (r *running) ended(err error) {
+// ended notes that gnet has returned. It keeps every engine that it ever ran, by
+// address, until the old Stop is called with that.
+func (r *running) ended(err error, urls ...string) {
+	for _, u := range urls {
+		gnet.Stop(context.Background(), u)
+	}
 	if err != nil {
 		r.err = fmt.Errorf("gnetengine: %w", err)
 	}

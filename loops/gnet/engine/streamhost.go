@@ -60,11 +60,12 @@ func (sl *StreamLoops) hostOnce(all []*listener, threads int) error {
 	for _, l := range all {
 		urls = append(urls, l.url)
 	}
-	opts := append([]gnet.Option{gnet.WithReusePort(true), gnet.WithReuseAddr(true), gnet.WithLogger(Silent)}, sl.b.opt.gnet...)
-	opts = append(opts, gnet.WithNumEventLoop(threads), gnet.WithTicker(false))
+	opts := append([]gnet.Option{gnet.WithLogger(Silent)}, sl.b.opt.gnet...)
+	opts = append(opts, gnet.WithReusePort(sharing(all, threads)), gnet.WithReuseAddr(true), gnet.WithTicker(false),
+		gnet.WithMulticore(false), gnet.WithNumEventLoop(threads), gnet.WithLoadBalancing(gnet.LeastConnections))
 	a := &acceptor{b: sl.b, all: all, listening: sl.listening}
 	r := newRunning(a)
-	go func() { r.ended(gnet.Rotate(r, urls, opts...)) }()
+	go func() { r.ended(gnet.Rotate(r, urls, opts...), urls...) }()
 	select {
 	case <-r.done:
 	case <-sl.idle:
@@ -156,11 +157,14 @@ func (a *acceptor) OnClose(c gnet.Conn, err error) gnet.Action {
 	return gnet.None
 }
 
-// here has the calling goroutine turn the thread.
-func (l *streamLoop) here() (w watcher, err error) {
+// here has the calling goroutine turn the thread; nil if gnet has taken it.
+func (l *streamLoop) here() (watcher, error) {
 	b := l.sl.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if l.st.host != nil {
+		return nil, nil
+	}
 	if l.st.own == nil {
 		l.st.own = &hostLoop{h: newHost(b, true), el: l.own}
 	}
@@ -177,8 +181,8 @@ type watcher interface {
 	Stop()
 }
 
-// take returns the thread of an event loop, giving it one that still turns by
-// itself; none if there is none. On that event loop.
+// take returns the thread of an event loop, giving it one that no event loop has
+// yet; none if there is none. On that event loop.
 func (b *Bridge) take(h *host, el gnet.EventLoop) place {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -190,12 +194,14 @@ func (b *Bridge) take(h *host, el gnet.EventLoop) place {
 		return place{hl.st, hl}
 	}
 	for _, st := range b.seats {
-		if st == nil || st.w == nil || st.on != st.own {
+		if st == nil || st.w != nil && st.on != st.own {
 			continue
 		}
-		st.w.Stop()
-		st.own.wait()
-		st.w, st.on = nil, nil
+		if st.w != nil {
+			st.w.Stop()
+			st.own.wait()
+			st.w, st.on = nil, nil
+		} // else Run is about to turn it
 		if over(st.left) || b.seat(st, hl) != nil {
 			return place{} // Run sees to it
 		}

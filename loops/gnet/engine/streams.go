@@ -5,7 +5,6 @@ package gnetengine
 import (
 	"context"
 	"io"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -16,9 +15,9 @@ import (
 )
 
 // Gnet gives a StreamLoops further options for its gnet engine. The number of
-// event loops is that of the service threads, whatever they say, and there is no
-// ticker. The default is to share ports between the event loops, to reuse
-// addresses, and to log nothing.
+// event loops is that of the service threads, connections go to the one with the
+// fewest, addresses are reused, and there is no ticker, whatever they say. The
+// default is to log nothing.
 func Gnet(opts ...gnet.Option) Option {
 	return func(o *options) { o.gnet = append(o.gnet, opts...) }
 }
@@ -123,13 +122,6 @@ func (sl *StreamLoops) forget(all []*listener) {
 	sl.listeners = slices.DeleteFunc(sl.listeners, func(l *listener) bool { return slices.Contains(all, l) })
 }
 
-// nested is what package poll gives core.
-type nested interface {
-	loop.Loop
-	loop.Rearmer
-	loop.Closer
-}
-
 // streamLoop is the loop of one service thread. It is turned by the goroutine of
 // Run until gnet has a connection for the thread, and then by the event loop that
 // the connection is on.
@@ -174,7 +166,7 @@ func (l *streamLoop) turn() error {
 			return l.sl.err
 		}
 	}
-	for turning := true; turning; {
+	for turning := w != nil; turning; {
 		select {
 		case job := <-l.own.jobs:
 			job.Run(context.Background())
@@ -190,7 +182,7 @@ func (l *streamLoop) turn() error {
 	}
 	h := l.sl.b.takenBy(l.st)
 	if h == nil {
-		return w.Err()
+		return w.Err() // it has ended by itself
 	}
 	select {
 	case <-l.st.left:
@@ -225,8 +217,8 @@ func (sl *StreamLoops) begin() {
 	}
 	sl.begun = true
 	sl.idle, sl.ended, sl.failed, sl.err = make(chan struct{}), make(chan struct{}), make(chan struct{}), nil
-	if runtime.GOOS != "linux" {
-		release(sl.listeners) // elsewhere gnet's socket cannot be bound beside ours
+	if !sharing(sl.listeners, sl.loops) {
+		release(sl.listeners)
 	}
 	go sl.host(sl.loops)
 }

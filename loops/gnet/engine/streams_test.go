@@ -1,7 +1,13 @@
 package gnetengine_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 
 	"anyloop/core"
@@ -10,10 +16,15 @@ import (
 )
 
 // streamLimits is what gnet's connections cannot do, and what holds instead.
-var streamLimits = map[string]e2e.Result{
-	"http-half-close": e2e.Does("gnet takes a half-close for the end: the answer may not arrive"),
-	"capacity":        e2e.Does("gnet accepts at once: above MaxConns connections are closed"),
-	"add-vhost":       e2e.Refuses("takes no further address"),
+func streamLimits(threads int) map[string]e2e.Result {
+	all := map[string]e2e.Result{
+		"http-half-close": e2e.Does("gnet takes a half-close for the end: the answer may not arrive"),
+		"capacity":        e2e.Does("gnet accepts at once: above MaxConns connections are closed"),
+	}
+	if threads == 1 { // with more, vhosts are added before the engine runs
+		all["add-vhost"] = e2e.Refuses("takes no further address")
+	}
+	return all
 }
 
 // TestStreamsEndToEnd: everything that users build on top works through gnet's
@@ -23,7 +34,7 @@ func TestStreamsEndToEnd(t *testing.T) {
 		t.Run(fmt.Sprint("threads=", threads), func(t *testing.T) {
 			e2e.Run(t, threads, func(testing.TB, int) e2e.Host {
 				b := gnetengine.Streams()
-				return e2e.Host{Backend: b, Limits: streamLimits, Addr: func(eng *core.Engine, vhost string) string {
+				return e2e.Host{Backend: b, Limits: streamLimits(threads), Addr: func(eng *core.Engine, vhost string) string {
 					select {
 					case <-b.Listening():
 						return eng.VHost(vhost).Addr()
@@ -34,4 +45,112 @@ func TestStreamsEndToEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAddresses: unix sockets with their mode, stale files, what is refused.
+func TestAddresses(t *testing.T) {
+	dir := t.TempDir()
+	stale := filepath.Join(dir, "stale")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	for addr, want := range map[string]error{
+		"unix:" + file:          syscall.EADDRINUSE,
+		"unix:@abstract":        gnetengine.ErrAddress,
+		busy.Addr().String():    syscall.EADDRINUSE,
+		"127.0.0.1:notaservice": nil,
+	} {
+		_, err := core.New(core.Config{Backend: gnetengine.Streams(), VHosts: []core.VHost{echoing(addr)}})
+		if err == nil || want != nil && !errors.Is(err, want) {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	if b, _ := os.ReadFile(file); string(b) != "precious" {
+		t.Error("a file was removed")
+	}
+	b := gnetengine.Streams()
+	var hosts []core.VHost
+	for i, addr := range []string{"unix:" + stale, "127.0.0.1:0", "127.0.0.1:0", "localhost:0"} {
+		vh := echoing(addr)
+		vh.Name = fmt.Sprint("v", i)
+		hosts = append(hosts, vh)
+	}
+	eng, err := core.New(core.Config{Backend: b, Threads: 2, VHosts: hosts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- eng.Run(context.Background()) }()
+	wait(t, b.Listening(), "gnet does not listen")
+	st, err := os.Stat(stale)
+	if err != nil || st.Mode().Perm() != 0o660 {
+		t.Errorf("the socket's mode is %v, %v", st, err)
+	}
+	seen := map[string]bool{}
+	for i := range hosts {
+		addr := eng.VHost(fmt.Sprint("v", i)).Addr()
+		webSocket(t, addr).Close()
+		seen[addr] = true
+	}
+	if len(seen) != len(hosts) {
+		t.Errorf("%d addresses for %d vhosts", len(seen), len(hosts))
+	}
+	if _, _, err := b.Listen("tcp", "127.0.0.1:0", nil); !errors.Is(err, gnetengine.ErrLate) {
+		t.Errorf("after Run: %v", err)
+	}
+	shutdown(t, eng)
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left: %v", err)
+	}
+}
+
+// TestPortIsKept: between New and Run nobody else gets the port, and New that
+// fails gives it back.
+func TestPortIsKept(t *testing.T) {
+	b := gnetengine.Streams()
+	before := openFiles(t)
+	eng, vh := newEngine(t, core.Config{Backend: b}, echoing("127.0.0.1:0"))
+	if l, err := net.Listen("tcp", vh.Addr()); err == nil {
+		l.Close()
+		t.Error("somebody else got the port")
+	}
+	shutdownIdle(t, eng)
+	bad := echoing("127.0.0.1:0")
+	bad.Name = "bad"
+	bad.Protocols = append(bad.Protocols, core.Protocol{Name: "none"})
+	if _, err := core.New(core.Config{Backend: gnetengine.Streams(), VHosts: []core.VHost{echoing("127.0.0.1:0"), bad}}); err == nil {
+		t.Error("a protocol without a handler was taken")
+	}
+	until(t, "no descriptor is left", func() bool { return openFiles(t) == before })
+}
+
+func shutdownIdle(t *testing.T, eng *core.Engine) {
+	t.Helper()
+	if err := eng.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	d, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	return len(d)
 }

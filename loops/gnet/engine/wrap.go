@@ -75,6 +75,7 @@ func (w *handler) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 		return nil, gnet.None
 	}
 	w.search()
+	w.host.meet(c.EventLoop())
 	switch {
 	case w.dial != nil:
 		c.SetContext(&anchor{})
@@ -91,6 +92,16 @@ func (w *handler) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 		act = firstOf(act, gnet.Close)
 	}
 	return out, act
+}
+
+// meet notes the event loop of a connection while not all are known.
+func (h *host) meet(el gnet.EventLoop) {
+	if h.known.Load() {
+		return
+	}
+	h.b.mu.Lock()
+	h.loop(el)
+	h.b.mu.Unlock()
 }
 
 // OnTraffic implements gnet.EventHandler.
