@@ -76,10 +76,7 @@ func (b *Bridge) receive(c evio.Conn, rwc io.ReadWriteCloser, g *gift) {
 		g.vh.Log().Warn("a connection of evio's was not adopted", "err", err)
 		return
 	}
-	peer := ""
-	if a := c.RemoteAddr(); a != nil {
-		peer = a.String()
-	}
+	peer := peerOf(c)
 	// From here on the descriptor is not evio's: rwc is forgotten, unclosed.
 	adopt := func(th *core.Thread) {
 		if _, err := th.AdoptSocket(fd, g.vh, peer, g.early); err != nil {

@@ -60,16 +60,13 @@ func TestEndToEnd(t *testing.T) {
 }
 
 // streamed is a host for the end-to-end suite in which evio has the connections.
-func streamed(t testing.TB, threads int) e2e.Host {
-	h := e2e.Host{Backend: streams(t), Limits: map[string]e2e.Result{
+func streamed(t testing.TB, _ int) e2e.Host {
+	return e2e.Host{Backend: streams(t), Limits: map[string]e2e.Result{
 		"ws-flow":         e2e.Does("after 64 KiB the socket is taken from evio"),
 		"http-half-close": e2e.Does("the peer's end of stream closes"),
 		"capacity":        e2e.Does("a connection beyond MaxConns is closed"),
+		"add-vhost":       e2e.Refuses("further addresses"),
 	}}
-	if threads == 1 { // with more, the suite adds the vhost before Run
-		h.Limits["add-vhost"] = e2e.Refuses("further addresses")
-	}
-	return h
 }
 
 // notStreams are the lines of the contract that a backend with the connections in
@@ -116,4 +113,11 @@ func TestEndToEndStreams(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		e2e.Run(t, threads, streamed)
 	}
+}
+
+func TestStreamSuite(t *testing.T) {
+	looptest.RunStreams(t, func(t testing.TB) looptest.StreamHost {
+		leaks(t)
+		return looptest.StreamHost{Host: looptest.Host{Backend: streams(t)}, NoEOF: true, NoPause: true, Steals: true}
+	})
 }

@@ -219,7 +219,7 @@ func noDescriptors(t testing.TB) (restore func()) {
 	}
 	unix.Close(next)
 	now := was
-	now.Cur = uint64(next)
+	now.Cur = as(now.Cur, next)
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
 		t.Fatal(err)
 	}
@@ -229,6 +229,9 @@ func noDescriptors(t testing.TB) (restore func()) {
 		}
 	}
 }
+
+// as converts: limits have different types on different systems.
+func as[T int64 | uint64](_ T, n int) T { return T(n) }
 
 // TestDefectStrayTick: evio's ticker outlives the server and writes into whatever
 // has got its descriptor's number. It is not started on core's account.

@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/evio"
 	"golang.org/x/sys/unix"
 
+	"anyloop/core"
 	"anyloop/core/loop"
 	"anyloop/core/sys"
 )
@@ -29,6 +30,7 @@ type lane struct {
 	io        sys.IO
 	waits     map[int32]*stream // full sockets, watched for room
 	entered   atomic.Bool       // Run was called
+	inbox     inbox             // connections of threads that are full
 
 	// The server: it listens, and waits at the gate until the engine runs.
 	ports  []*port // by address index
@@ -90,6 +92,7 @@ func (ln *lane) cancel() {
 func (ln *lane) Run() error {
 	ln.entered.Store(true)
 	ln.b.begun()
+	defer ln.inbox.close()
 	for {
 		err := ln.serve()
 		switch {
@@ -169,6 +172,7 @@ func (ln *lane) Close() error {
 	err := ln.seat.Close()
 	if !ln.entered.Load() {
 		ln.cancel()
+		ln.inbox.close()
 	}
 	if e := ln.bridge.Close(); err == nil {
 		err = e
@@ -209,19 +213,27 @@ func (ln *lane) opened(c evio.Conn) ([]byte, evio.Options, evio.Action) {
 	if sys.IsTCP(s.fd) {
 		sys.SetNoDelay(s.fd, true)
 	}
-	peer := ""
-	if a := c.RemoteAddr(); a != nil {
-		peer = a.String()
-	}
 	p := ln.ports[c.AddrIndex()]
 	if p.ended.Load() {
 		return nil, evio.Options{}, evio.Close
 	}
-	if s.sc, err = p.accept(ln.thread, s, peer); err != nil {
+	if s.sc, err = p.accept(ln.thread, s, peerOf(c)); err != nil {
+		if errors.As(err, new(*core.LimitError)) && len(ln.b.lanes) > 1 {
+			c.SetContext(p) // another thread may have room
+			return nil, evio.Options{}, evio.Detach
+		}
 		return nil, evio.Options{}, evio.Close
 	}
 	c.SetContext(s)
 	return nil, evio.Options{ReuseInputBuffer: true}, ln.after(evio.None)
+}
+
+// peerOf is the remote address of a connection as text.
+func peerOf(c evio.Conn) string {
+	if a := c.RemoteAddr(); a != nil {
+		return a.String()
+	}
+	return ""
 }
 
 // after ends the server instead of doing action if core has left the loop.
@@ -250,9 +262,12 @@ func (ln *lane) closed(c evio.Conn, err error) evio.Action {
 }
 
 func (ln *lane) detached(c evio.Conn, rwc io.ReadWriteCloser) evio.Action {
-	if s, _ := c.Context().(*stream); s != nil {
-		s.steal(rwc)
-	} else {
+	switch x := c.Context().(type) {
+	case *stream:
+		x.steal(rwc)
+	case *port:
+		ln.pass(&passed{x, peerOf(c), rwc}, 1)
+	default:
 		rwc.Close()
 	}
 	return ln.after(evio.None)

@@ -20,7 +20,9 @@ import (
 // Each service thread has an evio server of its own with one loop, since evio
 // cannot be told which loop a connection goes to. With several threads they share
 // each TCP address by SO_REUSEPORT, and the kernel spreads the connections (on
-// Linux evenly; elsewhere one server may get most); a unix socket is thread 0's.
+// Linux evenly; elsewhere one server may get most). A unix socket is thread 0's.
+// A connection that comes to a thread without room, by Limits.MaxConns, is taken
+// from evio at once and served by another one as core's own.
 //
 // What comes in is evio's: received by it, lent by Data, and not copied on the
 // way to the protocol. What goes out is written to evio's socket directly, whose
@@ -39,7 +41,7 @@ import (
 //     answer that is still being sent is cut off.
 //   - All addresses are there before Run: an engine that runs gets no others,
 //     ErrListenLate. Closing a listener leaves its port open: connections are
-//     accepted and closed. So is one beyond Limits.MaxConns.
+//     accepted and closed. So is one that no thread has room for.
 //   - Config.KeepAlive and Config.ReusePort have no effect.
 //   - When evio fails to accept, for want of descriptors, it ends the server, and
 //     with it all connections of that thread, which hear that their peer has

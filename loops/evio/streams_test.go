@@ -275,3 +275,35 @@ func TestStreamAddressesRefused(t *testing.T) {
 		t.Errorf("the socket is left: %v", err)
 	}
 }
+
+// TestFullThreadsPassOn: the kernel spreads connections without knowing who has
+// room; as many get in as there is room for all the same, and no more.
+func TestFullThreadsPassOn(t *testing.T) {
+	leaks(t)
+	const threads, each = 3, 4
+	for range 5 {
+		eng := run(t, core.Config{Threads: threads, Limits: core.Limits{MaxConns: each}, VHosts: []core.VHost{echoes("127.0.0.1:0")}})
+		addr := eng.VHost("default").Addr()
+		var all []*client.Conn
+		for range threads * each {
+			all = append(all, wsDial(t, addr))
+		}
+		extra, err := client.Dial(addr, looptest.Bound)
+		if err != nil {
+			t.Fatal(err)
+		}
+		extra.AskUpgrade("")
+		if err := extra.ReadUpgrade(); err == nil {
+			t.Error("one more than there is room for")
+		}
+		extra.Close()
+		for _, c := range all {
+			if err := c.Echo(ws.Text, []byte("in")); err != nil {
+				t.Error(err)
+			}
+			c.Close()
+		}
+		until(t, "they are gone", func() bool { return eng.Stats().Conns == 0 })
+		end(t, eng)
+	}
+}

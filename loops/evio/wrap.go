@@ -153,6 +153,9 @@ func (w *wrapped) bridge(c evio.Conn, in []byte) evio.Action {
 	if len(in) > 0 {
 		p.span.turn()
 	}
+	if w.b.lane != nil {
+		w.b.lane.inbox.empty()
+	}
 	if w.server.ending.Load() || w.b.lane != nil && w.b.lane.ended() {
 		return evio.Shutdown
 	}
