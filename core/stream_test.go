@@ -75,7 +75,6 @@ type streamWorld struct {
 	conn   *Conn
 	ended  int
 	cause  error
-	asks   int
 	writes int
 }
 
