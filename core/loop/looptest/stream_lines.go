@@ -103,7 +103,7 @@ func streamLine1(t TB, h *streamHarness) {
 
 // S2: what core gives to Write is core's again, and what it gives to Send stays.
 func streamLine2(t TB, h *streamHarness) {
-	h.watch.SpoilLoans()
+	h.watch.SpoilOutput()
 	r := h.start(core.Limits{ContentTimeout: -1})
 	a, b := r.ws(), r.dial()
 	slowReader(b)
@@ -119,7 +119,7 @@ func streamLine2(t TB, h *streamHarness) {
 
 // S3: what the engine feeds is its own again when Feed returns.
 func streamLine3(t TB, h *streamHarness) {
-	h.watch.SpoilLoans()
+	h.watch.SpoilInput()
 	r := h.start(core.Limits{})
 	c := r.dial()
 	// An incomplete header, an incomplete frame, and a request behind another

@@ -14,13 +14,14 @@ import (
 // it in front of a backend; Stream and Conn watch a single connection that is
 // adopted without one. Its other methods: any goroutine.
 type StreamWatch struct {
-	mu      sync.Mutex
-	faults  []StreamFault
-	all     []*watched
-	inside  int // calls of core's to the engine that run
-	refused int
-	spoil   bool // memory is a copy that is overwritten when the loan is over
-	seed    maphash.Seed
+	mu       sync.Mutex
+	faults   []StreamFault
+	all      []*watched
+	inside   int // calls of core's to the engine that run
+	refused  int
+	spoilIn  bool // what is fed is a copy that is overwritten when the loan is over
+	spoilOut bool // what is written likewise
+	seed     maphash.Seed
 }
 
 // StreamFault is something done against a line of the contract.
@@ -35,10 +36,13 @@ func (f StreamFault) String() string { return f.Line + ": " + f.What }
 // NewStreamWatch returns a watch that has seen nothing.
 func NewStreamWatch() *StreamWatch { return &StreamWatch{seed: maphash.MakeSeed()} }
 
-// SpoilLoans makes the watch pass on copies of lent memory and overwrite them as
-// soon as the loan is over, so that whoever keeps them is found out by the bytes.
-// Before anything else.
-func (w *StreamWatch) SpoilLoans() { w.spoil = true }
+// SpoilInput makes the watch feed core copies, and overwrite them as soon as Feed
+// or Steal has returned, so that keeping them shows in the bytes. Before anything
+// else.
+func (w *StreamWatch) SpoilInput() { w.spoilIn = true }
+
+// SpoilOutput does the same to what the engine is given to Write.
+func (w *StreamWatch) SpoilOutput() { w.spoilOut = true }
 
 // Faults returns what was done against the contract so far.
 func (w *StreamWatch) Faults() []StreamFault {
@@ -205,12 +209,12 @@ func (t *watched) Write(head, tail []byte) (int, error) {
 	rooms := t.rooms
 	w.mu.Unlock()
 	h, l, before := head, tail, w.sum(head)^w.sum(tail)*3
-	if w.spoil {
+	if w.spoilOut {
 		h, l = append([]byte(nil), head...), append([]byte(nil), tail...)
 	}
 	n, err := t.s.Write(h, l)
 	after := w.sum(h) ^ w.sum(l)*3
-	if w.spoil {
+	if w.spoilOut {
 		overwrite(h)
 		overwrite(l)
 	}

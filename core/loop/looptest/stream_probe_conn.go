@@ -38,7 +38,7 @@ func (c watchedConn) Feed(p []byte) {
 		t.n.Late = max(t.n.Late, t.late)
 	}
 	w.mu.Unlock()
-	if !w.spoil {
+	if !w.spoilIn {
 		t.sc.Feed(p)
 		return
 	}
@@ -124,11 +124,11 @@ func (c watchedConn) Steal(fd int, early []byte) error {
 	t.stolen, t.gone = true, true
 	w.mu.Unlock()
 	lent := early
-	if w.spoil {
+	if w.spoilIn {
 		lent = append([]byte(nil), early...)
 	}
 	err := t.sc.Steal(fd, lent)
-	if w.spoil {
+	if w.spoilIn {
 		overwrite(lent)
 	}
 	w.mu.Lock()

@@ -29,6 +29,7 @@ func MockHost(mode MockMode, inner loop.Backend, turn func() Nested) StreamHost 
 	return StreamHost{
 		Host:  Host{Backend: b, Run: func(e *core.Engine) error { return b.run(e, turn) }},
 		NoEOF: mode.NoEOF, NoPause: mode.NoPause, NoCloseWrite: mode.NoCloseWrite, Steals: mode.StealAt > 0,
+		Unsent: 2 << 20,
 	}
 }
 
@@ -122,6 +123,11 @@ func (o *osSockets) Accept(fd int) (int, string, error) {
 	nfd, peer, e := o.io.Accept(fd)
 	if e != 0 {
 		return -1, "", e
+	}
+	// The system's own buffer is to be full soon.
+	if err := unix.SetsockoptInt(nfd, unix.SOL_SOCKET, unix.SO_SNDBUF, 64<<10); err != nil {
+		o.io.Close(nfd)
+		return -1, "", err
 	}
 	return nfd, peer.String(), nil
 }
