@@ -125,9 +125,12 @@ func (o *osSockets) Accept(fd int) (int, string, error) {
 		return -1, "", e
 	}
 	// The system's own buffer is to be full soon.
-	if err := unix.SetsockoptInt(nfd, unix.SOL_SOCKET, unix.SO_SNDBUF, 64<<10); err != nil {
+	if err := unix.SetsockoptInt(nfd, unix.SOL_SOCKET, unix.SO_SNDBUF, 256<<10); err != nil {
 		o.io.Close(nfd)
 		return -1, "", err
+	}
+	if sys.IsTCP(nfd) {
+		sys.SetNoDelay(nfd, true)
 	}
 	return nfd, peer.String(), nil
 }

@@ -52,7 +52,7 @@ func tryStream(line string, m mutants.StreamMutant) []string {
 		defer n.end()
 		inner := poll.Backend(poll.Nested())
 		h := looptest.MockHost(m.Mode, inner, func() looptest.Nested { return inner.Thread(0) })
-		h.Bound = 5 * time.Second
+		h.Bound = 10 * time.Second
 		looptest.RunStreamLine(n, line, m.Host(h), m.Wrap)
 	}()
 	<-done
