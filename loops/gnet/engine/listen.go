@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyloop/core/loop"
+	"anyloop/core/sys"
 )
 
 var (
@@ -34,7 +35,7 @@ type listener struct {
 	url    string // as gnet takes it
 	local  string // as its connections say
 	path   string // unix
-	held   int    // a bound socket that keeps the port for us, -1: none
+	held   int    // our own socket, until gnet comes; -1: none
 	accept acceptFunc
 }
 
@@ -62,7 +63,7 @@ func listen(network, address string, accept acceptFunc) (all []*listener, bound 
 			all = append(all, l)
 			port = fmt.Sprint(p)
 		case i == 0 || !noIPv6(err):
-			release(all)
+			release(all, false)
 			return nil, "", err
 		}
 	}
@@ -77,9 +78,8 @@ func noIPv6(err error) bool {
 	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EPROTONOSUPPORT)
 }
 
-// listenTCP binds a socket that does not listen: it finds out whether the address
-// can be had, chooses the port for ":0", and keeps it until gnet comes, and while
-// gnet is being run again.
+// listenTCP opens a socket of ours: it finds out whether the address can be had,
+// chooses the port for ":0", and holds clients until gnet comes.
 func listenTCP(address string, accept acceptFunc) (*listener, int, error) {
 	ta, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
@@ -106,6 +106,10 @@ func listenTCP(address string, accept acceptFunc) (*listener, int, error) {
 		ta.Port = sa.Port
 	case *unix.SockaddrInet6:
 		ta.Port = sa.Port
+	}
+	if err := unix.Listen(fd, unix.SOMAXCONN); err != nil {
+		unix.Close(fd)
+		return nil, 0, fmt.Errorf("gnetengine: listen %s: %w", address, err)
 	}
 	l := &listener{url: "tcp://" + ta.String(), local: ta.String(), held: fd, accept: accept}
 	if ta.IP == nil { // as a net.Listener would say
@@ -141,6 +145,7 @@ func bind(ta *net.TCPAddr, reuse bool) (int, error) {
 		return -1, err
 	}
 	unix.CloseOnExec(fd)
+	err = unix.SetNonblock(fd, true)
 	set := func(level, opt int) {
 		if err == nil {
 			err = unix.SetsockoptInt(fd, level, opt, 1)
@@ -156,6 +161,8 @@ func bind(ta *net.TCPAddr, reuse bool) (int, error) {
 	if err == nil {
 		err = unix.Bind(fd, sa)
 	}
+	// What is accepted here must not keep gnet from the address.
+	set(unix.SOL_SOCKET, unix.SO_REUSEADDR)
 	if err != nil {
 		unix.Close(fd)
 		return -1, err
@@ -172,20 +179,16 @@ func listenUnix(path string, accept acceptFunc) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gnetengine: listen: %w", err)
 	}
-	if st, err := os.Lstat(path); err == nil {
-		busy := st.Mode()&os.ModeSocket == 0
-		if !busy {
-			c, err := net.Dial("unix", path)
-			if err == nil {
-				c.Close()
-			}
-			busy = !errors.Is(err, syscall.ECONNREFUSED) // else nobody listens any more
-		}
-		if busy {
-			return nil, fmt.Errorf("gnetengine: listen %s: %w", path, syscall.EADDRINUSE)
-		}
+	if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket == 0 {
+		return nil, fmt.Errorf("gnetengine: listen %s: %w", path, syscall.EADDRINUSE)
 	}
-	return &listener{url: "unix://" + path, local: path, path: path, held: -1, accept: accept}, nil
+	l := &listener{url: "unix://" + path, local: path, path: path, held: -1, accept: accept}
+	fds, _, err := sys.ListenAll(sys.ListenOptions{Network: "unix", Address: path})
+	if err != nil {
+		return nil, fmt.Errorf("gnetengine: %w", err)
+	}
+	l.held = fds[0]
+	return l, nil
 }
 
 // unixMode lets the owner and the group connect.
@@ -203,11 +206,17 @@ func restrict(all []*listener) error {
 	return nil
 }
 
-func release(all []*listener) {
+// release closes our own sockets. Unix sockets leave their files behind only if
+// gnet is to take their place.
+func release(all []*listener, gnetComes bool) {
 	for _, l := range all {
-		if l.held >= 0 {
-			unix.Close(l.held)
-			l.held = -1
+		if l.held < 0 {
+			continue
+		}
+		unix.Close(l.held)
+		l.held = -1
+		if l.path != "" && !gnetComes {
+			os.Remove(l.path)
 		}
 	}
 }

@@ -23,11 +23,13 @@ func (sl *StreamLoops) host(threads int) {
 		all := slices.Clone(sl.listeners)
 		sl.mu.Unlock()
 		if len(all) == 0 {
+			sl.up()
 			<-sl.idle
 			return
 		}
 		begun := time.Now()
 		err := sl.hostOnce(all, threads)
+		sl.up()
 		switch {
 		case over(sl.idle):
 			return
@@ -48,6 +50,13 @@ func (sl *StreamLoops) host(threads int) {
 	}
 }
 
+// up lets the threads turn: gnet listens, or cannot yet.
+func (sl *StreamLoops) up() {
+	if !over(sl.listening) {
+		close(sl.listening)
+	}
+}
+
 // passes reports whether err is a lack of descriptors or memory.
 func passes(err error) bool {
 	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM},
@@ -63,7 +72,20 @@ func (sl *StreamLoops) hostOnce(all []*listener, threads int) error {
 	opts := append([]gnet.Option{gnet.WithLogger(Silent)}, sl.b.opt.gnet...)
 	opts = append(opts, gnet.WithReusePort(sharing(all, threads)), gnet.WithReuseAddr(true), gnet.WithTicker(false),
 		gnet.WithMulticore(false), gnet.WithNumEventLoop(threads), gnet.WithLoadBalancing(gnet.LeastConnections))
-	a := &acceptor{b: sl.b, all: all, listening: sl.listening}
+	a := &acceptor{b: sl.b, all: all}
+	var came []early
+	share := sharing(all, threads)
+	if !share {
+		came = sl.collect(all)
+	}
+	a.ready = func() {
+		if share { // nobody is refused meanwhile
+			came = sl.collect(all)
+		}
+		sl.up()
+		sl.first(came)
+		came = nil
+	}
 	r := newRunning(a)
 	go func() { r.ended(gnet.Rotate(r, urls, opts...), urls...) }()
 	select {
@@ -76,6 +98,7 @@ func (sl *StreamLoops) hostOnce(all []*listener, threads int) error {
 		r.stop()
 		<-r.done
 	}
+	refuse(came)
 	if a.err != nil {
 		return a.err
 	}
@@ -90,7 +113,7 @@ type acceptor struct {
 	host *host
 	err  error // of OnBoot
 
-	listening chan struct{}
+	ready func() // gnet listens, and its loops do not turn yet
 }
 
 // OnBoot implements gnet.EventHandler.
@@ -99,9 +122,7 @@ func (a *acceptor) OnBoot(gnet.Engine) gnet.Action {
 	if a.err = restrict(a.all); a.err != nil {
 		return gnet.Shutdown
 	}
-	if !over(a.listening) {
-		close(a.listening)
-	}
+	a.ready()
 	return gnet.None
 }
 
@@ -164,9 +185,6 @@ func (l *streamLoop) here() (watcher, error) {
 	defer b.mu.Unlock()
 	if l.st.host != nil {
 		return nil, nil
-	}
-	if l.st.own == nil {
-		l.st.own = &hostLoop{h: newHost(b, true), el: l.own}
 	}
 	if err := b.seat(l.st, l.st.own); err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ type StreamLoops struct {
 	ended     chan struct{} // closed when gnet has ended for good
 	failed    chan struct{} // closed with err: gnet cannot listen
 	err       error
-	listening chan struct{} // closed when gnet listens for the first time
+	listening chan struct{} // closed when gnet listens for the first time, or has tried
 }
 
 // Streams returns a backend for core.Config that Engine.Run turns: gnet listens,
@@ -64,8 +64,11 @@ func Streams(opts ...Option) *StreamLoops {
 	return &StreamLoops{b: New(opts...), listening: make(chan struct{})}
 }
 
-// Listening is closed when gnet listens, which is soon after Engine.Run begins and
-// not before: connections are refused until then. Any goroutine.
+// Listening is closed when gnet listens, which is soon after Engine.Run begins. A
+// connection that comes before waits, and is served by its descriptor, not by gnet;
+// with several service threads, or a unix socket among the addresses, or elsewhere
+// than on Linux, it may be refused in the moment in which gnet's sockets take the
+// place of ours. No service thread turns before. Any goroutine.
 func (sl *StreamLoops) Listening() <-chan struct{} { return sl.listening }
 
 // Info implements loop.Backend.
@@ -87,6 +90,7 @@ func (sl *StreamLoops) Open(thread int, s loop.Service) (loop.Loop, error) {
 	st := sl.b.seats[thread]
 	sl.b.mu.Unlock()
 	st.left = make(chan struct{})
+	st.own = &hostLoop{h: newHost(sl.b, true), el: own}
 	return &streamLoop{nested: l.(nested), sl: sl, st: st, own: own}, nil
 }
 
@@ -115,10 +119,10 @@ func (f closer) Close() error { f(); return nil }
 func (sl *StreamLoops) forget(all []*listener) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
-	release(all)
 	if sl.begun {
 		return
 	}
+	release(all, false)
 	sl.listeners = slices.DeleteFunc(sl.listeners, func(l *listener) bool { return slices.Contains(all, l) })
 }
 
@@ -137,7 +141,7 @@ func (l *streamLoop) Close() error {
 	sl := l.sl
 	sl.mu.Lock()
 	if sl.loops--; sl.loops == 0 {
-		release(sl.listeners)
+		release(sl.listeners, false)
 		sl.listeners, sl.begun = nil, false
 	}
 	sl.mu.Unlock()
@@ -147,6 +151,7 @@ func (l *streamLoop) Close() error {
 // Run implements loop.Runner. That of the last thread to end waits for gnet.
 func (l *streamLoop) Run() error {
 	l.sl.begin()
+	<-l.sl.listening // who sees the engine turn can connect
 	var err error
 	for err == nil && l.st.s.Hosted() {
 		err = l.turn()
@@ -217,9 +222,6 @@ func (sl *StreamLoops) begin() {
 	}
 	sl.begun = true
 	sl.idle, sl.ended, sl.failed, sl.err = make(chan struct{}), make(chan struct{}), make(chan struct{}), nil
-	if !sharing(sl.listeners, sl.loops) {
-		release(sl.listeners)
-	}
 	go sl.host(sl.loops)
 }
 

@@ -7,24 +7,22 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
 	"anyloop/core"
+	"anyloop/core/loop/looptest"
+	"anyloop/core/loop/looptest/client"
 	"anyloop/core/loop/looptest/e2e"
 	gnetengine "anyloop/loops/gnet/engine"
 )
 
 // streamLimits is what gnet's connections cannot do, and what holds instead.
-func streamLimits(threads int) map[string]e2e.Result {
-	all := map[string]e2e.Result{
-		"http-half-close": e2e.Does("gnet takes a half-close for the end: the answer may not arrive"),
-		"capacity":        e2e.Does("gnet accepts at once: above MaxConns connections are closed"),
-	}
-	if threads == 1 { // with more, vhosts are added before the engine runs
-		all["add-vhost"] = e2e.Refuses("takes no further address")
-	}
-	return all
+var streamLimits = map[string]e2e.Result{
+	"http-half-close": e2e.Does("gnet takes a half-close for the end: the answer may not arrive"),
+	"capacity":        e2e.Does("gnet accepts at once: above MaxConns connections are closed"),
+	"add-vhost":       e2e.Refuses("takes no further address"),
 }
 
 // TestStreamsEndToEnd: everything that users build on top works through gnet's
@@ -33,18 +31,43 @@ func TestStreamsEndToEnd(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		t.Run(fmt.Sprint("threads=", threads), func(t *testing.T) {
 			e2e.Run(t, threads, func(testing.TB, int) e2e.Host {
-				b := gnetengine.Streams()
-				return e2e.Host{Backend: b, Limits: streamLimits(threads), Addr: func(eng *core.Engine, vhost string) string {
-					select {
-					case <-b.Listening():
-						return eng.VHost(vhost).Addr()
-					default:
-						return ""
-					}
-				}}
+				return e2e.Host{Backend: gnetengine.Streams(), Limits: streamLimits}
 			})
 		})
 	}
+}
+
+// descriptorLines are what looptest asks about the descriptors of connections and
+// listeners, which are gnet's: they are not announced to a loop, so there is no
+// interest in them, no readiness, and no listener that pauses. The rest holds.
+var descriptorLines = []string{
+	"Line1_AddChangeDelAreExact",
+	"Line2_NothingIsHidden",
+	"Line4_EventsIsNotNeeded",
+	"Line12_AcceptingPausesAtTheLimit", // the case "capacity" of TestStreamsEndToEnd
+}
+
+// TestStreamsPassLooptest: the contract holds as far as it can be asked.
+func TestStreamsPassLooptest(t *testing.T) {
+	for _, line := range looptest.Lines() {
+		t.Run(line, func(t *testing.T) {
+			if slices.Contains(descriptorLines, line) {
+				t.Skip("asks about descriptors that are gnet's")
+			}
+			looptest.RunLine(t, line, looptest.Host{Backend: gnetengine.Streams()}, nil)
+		})
+	}
+}
+
+// TestStreamsPassStreamSuite: and so does what streams promise.
+func TestStreamsPassStreamSuite(t *testing.T) {
+	looptest.RunStreams(t, func(testing.TB) looptest.StreamHost {
+		b := gnetengine.Streams()
+		return looptest.StreamHost{Host: looptest.Host{Backend: b, Dial: func(addr string) (net.Conn, error) {
+			wait(t, b.Listening(), "gnet does not listen") // else core has the descriptor
+			return net.Dial("tcp", addr)
+		}}, NoEOF: true, Steals: true}
+	})
 }
 
 // TestAddresses: unix sockets with their mode, stale files, what is refused.
@@ -153,4 +176,48 @@ func openFiles(t *testing.T) int {
 		t.Skip(err)
 	}
 	return len(d)
+}
+
+// TestEarlyConnections: who comes before gnet listens is served as well, and with one
+// thread nobody is refused while gnet takes over.
+func TestEarlyConnections(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		for _, addr := range []string{"127.0.0.1:0", "unix:" + filepath.Join(t.TempDir(), "s")} {
+			t.Run(fmt.Sprintf("threads=%d,%s", threads, addr[:4]), func(t *testing.T) {
+				b := gnetengine.Streams()
+				eng, vh := newEngine(t, core.Config{Backend: b, Threads: threads}, echoing(addr))
+				var came []*client.Conn
+				for range 5 {
+					c := dial(t, vh.Addr())
+					if err := c.AskUpgrade(""); err != nil {
+						t.Fatal(err)
+					}
+					came = append(came, c)
+				}
+				ran := make(chan error, 1)
+				go func() { ran <- eng.Run(context.Background()) }()
+				for _, c := range came {
+					if err := c.ReadUpgrade(); err != nil {
+						t.Fatal(err)
+					}
+					echo(t, c, "early")
+				}
+				wait(t, b.Listening(), "gnet does not listen")
+				webSocket(t, vh.Addr())
+				shutdown(t, eng)
+				if err := <-ran; err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	t.Run("meanwhile", func(t *testing.T) {
+		s := gnetengine.Streams()
+		eng, vh := newEngine(t, core.Config{Backend: s}, echoing("127.0.0.1:0"))
+		go eng.Run(context.Background())
+		for range 100 {
+			webSocket(t, vh.Addr())
+		}
+		shutdown(t, eng)
+	})
 }
