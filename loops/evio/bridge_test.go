@@ -69,6 +69,7 @@ func TestAddressMustBeLast(t *testing.T) {
 		want  error
 	}{
 		{"missing", func(*evioloop.Bridge) []string { return []string{"tcp://127.0.0.1:0"} }, evioloop.ErrNoAddress},
+		{"another's", func(b *evioloop.Bridge) []string { return []string{"tcp://127.0.0.1:0", b.Addr() + "2"} }, evioloop.ErrNoAddress},
 		{"first", func(b *evioloop.Bridge) []string { return []string{b.Addr(), "tcp://127.0.0.1:0"} }, evioloop.ErrNoAddress},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -109,7 +109,15 @@ func (p *push) Writable(c *core.Conn, w *core.WSWriter) error {
 func pull(t *testing.T, eng *core.Engine, conn *atomic.Pointer[core.Conn]) {
 	t.Helper()
 	c := wsDial(t, eng.VHost("default").Addr())
-	conn.Load().Post(func(c *core.Conn) { c.RequestWritable() })
+	until(t, "output is pending", func() bool {
+		pending := false
+		on(t, eng.Thread(0), func() {
+			c := conn.Load()
+			c.RequestWritable()
+			pending = c.Pending() > 0
+		})
+		return pending
+	})
 	for i := range pushes {
 		_, p, err := c.Message()
 		if err != nil || len(p) != pushSize || bytes.Count(p, []byte{byte(i + 1)}) != pushSize {

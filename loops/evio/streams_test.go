@@ -250,8 +250,17 @@ func TestStreamAddressesRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
+	// It would let others of this user share its port.
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+	}}
+	generous, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer generous.Close()
 	for _, threads := range []int{1, 2} {
-		for _, addr := range []string{"unix:" + file, "unix:" + live, other.Addr().String()} {
+		for _, addr := range []string{"unix:" + file, "unix:" + live, other.Addr().String(), generous.Addr().String()} {
 			_, err := core.New(core.Config{Backend: streams(t), Threads: threads, VHosts: []core.VHost{named("ok", "127.0.0.1:0"), named("taken", addr)}})
 			if !errors.Is(err, syscall.EADDRINUSE) {
 				t.Errorf("%s with %d threads: %v", addr, threads, err)
