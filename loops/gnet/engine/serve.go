@@ -97,6 +97,7 @@ func (r *running) OnBoot(e gnet.Engine) gnet.Action {
 // address, until the old Stop is called with that.
 func (r *running) ended(err error, urls ...string) {
 	for _, u := range urls {
+		//lint:ignore SA1019 nothing else makes it forget an engine that is over
 		gnet.Stop(context.Background(), u)
 	}
 	if err != nil {
