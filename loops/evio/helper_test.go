@@ -158,11 +158,18 @@ func engine(t testing.TB, cfg core.Config) *core.Engine {
 	return eng
 }
 
+// running has the engines that run over Streams, and what is closed when their
+// evio servers are gone: until then evio may close descriptors of the next test.
+var running sync.Map
+
 // end stops an engine that somebody turns.
 func end(t testing.TB, eng *core.Engine) {
 	t.Helper()
 	eng.Stop(-1)
 	take(t, eng.Done(), "the engine ends")
+	if ran, ok := running.Load(eng); ok {
+		take(t, ran.(chan struct{}), "Run returns")
+	}
 }
 
 // finish takes an engine that nobody turns to its end.

@@ -46,6 +46,11 @@ import (
 //   - When evio fails to accept, for want of descriptors, it ends the server, and
 //     with it all connections of that thread, which hear that their peer has
 //     gone. It is served again as soon as there are descriptors.
+//   - As a server ends, evio closes the numbers of its listeners' descriptors
+//     twice, and between the two another goroutine may have got such a number
+//     for something else. Open nothing after Engine.Done before Run has
+//     returned; with several threads, a server that has failed to accept can do
+//     this to the others.
 //   - evio removes whatever file is in the place of a unix socket; a file that
 //     is no socket, or a socket that somebody serves, is refused before.
 type StreamLoops struct {
