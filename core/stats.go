@@ -62,11 +62,10 @@ type published struct {
 	copy Stats
 }
 
-// publish is called at the end of each turn.
+// publish is called at the end of each turn. It may wait for a reader to copy;
+// passing it over would leave a thread that goes quiet with old numbers.
 func (th *Thread) publish() {
-	if !th.pub.mu.TryLock() {
-		return // somebody reads; the next turn publishes
-	}
+	th.pub.mu.Lock()
 	th.pub.copy = th.snapshot()
 	th.pub.mu.Unlock()
 }
