@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
@@ -453,4 +454,74 @@ func TestTheProgramIsServedInAFlood(t *testing.T) {
 	if sum == 0 {
 		t.Error("nothing was measured")
 	}
+}
+
+// TestOneTurnIsQueued: gnet runs what is queued before it looks at its connections,
+// also what is queued meanwhile; so two threads of an event loop take turns.
+func TestOneTurnIsQueued(t *testing.T) {
+	b := gnetengine.New()
+	inside, release := make(chan struct{}), make(chan struct{})
+	loops := make(chan gnet.EventLoop, 1)
+	prog := &program{
+		onOpen:    func(c gnet.Conn) ([]byte, gnet.Action) { loops <- c.EventLoop(); return nil, gnet.None },
+		onTraffic: func(c gnet.Conn) gnet.Action { c.Discard(-1); close(inside); <-release; return gnet.None },
+	}
+	p := run(t, b.Wrap(prog))
+	c := p.dial()
+	el := <-loops
+	eng, vh := newEngine(t, core.Config{Backend: b, Threads: 2}, echoing("127.0.0.1:0"))
+	for i := range 2 {
+		if err := b.Attach(i, el); err != nil {
+			t.Fatal(err)
+		}
+	}
+	webSocket(t, vh.Addr())
+	c.Write([]byte("x"))
+	<-inside
+	n := gnetengine.Queued(b, 0)
+	eng.Wake()
+	until(t, "one thread waits for the other", func() bool { return gnetengine.Waiting(b, 0) == 1 })
+	if q := gnetengine.Queued(b, 0) - n; q > 1 {
+		t.Errorf("%d turns are queued at a time", q)
+	}
+	close(release)
+	webSocket(t, vh.Addr())
+	shutdown(t, eng)
+}
+
+// TestDefectEnginesAreKept: gnet keeps every engine that it has run, by address; ours
+// are let go.
+func TestDefectEnginesAreKept(t *testing.T) {
+	for name, make := range map[string]func() (loop.Backend, func(*core.Engine) error){
+		"serve": func() (loop.Backend, func(*core.Engine) error) {
+			b := gnetengine.New()
+			return b, func(e *core.Engine) error { return b.Serve(context.Background(), e) }
+		},
+		"streams": func() (loop.Backend, func(*core.Engine) error) {
+			return gnetengine.Streams(), func(e *core.Engine) error { return e.Run(context.Background()) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old := func() weak.Pointer[core.Engine] {
+				b, run := make()
+				eng, _ := newEngine(t, core.Config{Backend: b}, echoing("127.0.0.1:0"))
+				ran := goes(func() error { return run(eng) })
+				done := goes(func() error { return eng.Shutdown(context.Background()) })
+				if err := errors.Join(<-ran, <-done); err != nil {
+					t.Error(err)
+				}
+				return weak.Make(eng)
+			}()
+			until(t, "an engine that is over is let go", func() bool {
+				runtime.GC()
+				return old.Value() == nil
+			})
+		})
+	}
+}
+
+func goes(f func() error) <-chan error {
+	c := make(chan error, 1)
+	go func() { c <- f() }()
+	return c
 }

@@ -307,6 +307,11 @@ func TestDefectStaleFd(t *testing.T) {
 		s.eng.Post(func() { s.eng.RequestWritable("x") })
 		s.stats(t)
 	}
+	left := make(chan int, 1)
+	s.eng.Post(func() { left <- gnetengine.Choked(s.b, 0) })
+	if n := <-left; n != 0 {
+		t.Errorf("the poll set waits for %d connections that are gone", n)
+	}
 	reused := false
 	for _, p := range pipes {
 		for i, fd := range p {

@@ -19,3 +19,21 @@ func Settled(b *Bridge) bool {
 	defer b.mu.Unlock()
 	return b.home != nil && b.home.settled
 }
+
+// Waiting returns how many turns wait for another to end on a thread's event loop.
+func Waiting(b *Bridge, thread int) int {
+	b.mu.Lock()
+	hl := b.seats[thread].on
+	b.mu.Unlock()
+	hl.mu.Lock()
+	defer hl.mu.Unlock()
+	return len(hl.waiting)
+}
+
+// Choked returns how many connections of a thread the poll set watches for room.
+// On the thread.
+func Choked(sl *StreamLoops, thread int) int {
+	sl.b.mu.Lock()
+	defer sl.b.mu.Unlock()
+	return len(sl.b.seats[thread].waits)
+}
