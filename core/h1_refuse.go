@@ -145,7 +145,8 @@ func (r *h1Role) late(l *link, err *LimitError) {
 	}
 	l.phase = 0
 	if r.req == nil {
-		l.doom(err)
+		r.phase = h1Over
+		l.quit(err)
 		return
 	}
 	r.keep = false

@@ -128,9 +128,15 @@ func (l *link) resumeInput() {
 		l.keep().tail = t[n:]
 	}
 	l.shrink()
-	if !l.is(lfAgain) && l.own.pause == 0 {
+	if !l.is(lfAgain) && l.own.pause == 0 && !l.waiting() {
 		l.tellEOF()
 	}
+}
+
+// waiting reports whether input is left that the role takes when it has done with
+// what came before, or in its next turn: a pipelined request.
+func (l *link) waiting() bool {
+	return len(l.tail()) > 0 && (l.is(lfNoRead) || l.own.flags&cfQueued != 0)
 }
 
 // tellEOF tells the role of an end of stream that was read earlier, behind the
@@ -144,11 +150,14 @@ func (l *link) tellEOF() {
 // endOfStream: a read returned 0.
 func (l *link) endOfStream() {
 	l.flags |= lfEOF
-	if l.is(lfLinger) || l.is(lfHangup) {
+	if l.is(lfFinish) && !l.is(lfHangup) && (l.choked() || l.held() > 0) {
+		return // it may still want the rest; finishNow ends
+	}
+	if l.is(lfFinish | lfHangup) {
 		l.doom(l.cause())
 		return
 	}
-	if l.is(lfAgain) || l.own.pause != 0 {
+	if l.is(lfAgain) || l.own.pause != 0 || l.waiting() {
 		return // resumeInput reports it behind the bytes
 	}
 	l.role.eof(l)

@@ -153,6 +153,17 @@ func (l *link) hangup(cause error) {
 	l.arm(phaseHangup, l.own.limits().HangupTimeout)
 }
 
+// quit ends the link now, but for what its wire has taken and not sent: a socket
+// of the system sends that by itself when it is closed, an engine's stream does
+// not.
+func (l *link) quit(cause error) {
+	if l.held() > 0 && !l.is(lfTxDead) {
+		l.finish(cause, false)
+		return
+	}
+	l.doom(cause)
+}
+
 // finish ends the link in good order once everything is sent, bounded by
 // FlushTimeout.
 func (l *link) finish(cause error, linger bool) {

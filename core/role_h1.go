@@ -378,9 +378,10 @@ func (r *h1Role) endTransaction(l *link) {
 	c := l.own
 	unread := r.bodyOn || len(l.tail()) > 0
 	toClose := r.req.w.toClose || r.bodyOn
+	last := l.is(lfEOF) && !r.inInput && len(l.tail()) == 0 // else resumeInput comes to it
 	r.freeRequest(l)
 	l.own.flags &^= cfAsked | cfUnchoke
-	if !r.keep || toClose || l.is(lfEOF) || l.th.stoppingNow() || c.vh.removed.Load() {
+	if !r.keep || toClose || last || l.th.stoppingNow() || c.vh.removed.Load() {
 		r.phase = h1Over
 		l.finish(nil, unread)
 		return
@@ -433,7 +434,8 @@ func (r *h1Role) eof(l *link) {
 	case r.phase == h1Idle && len(l.tail()) == 0:
 		l.finish(nil, false)
 	default:
-		l.doom(errPeerGone)
+		r.phase = h1Over
+		l.quit(errPeerGone)
 	}
 }
 

@@ -381,10 +381,10 @@ func closeFrame(cause error) (code ws.CloseCode, text string) {
 func (r *wsRole) eof(l *link) {
 	c := l.own
 	if c.cause != nil && r.sub != wsOpen {
-		l.doom(c.cause)
+		l.quit(c.cause)
 		return
 	}
-	l.doom(errPeerGone)
+	l.quit(errPeerGone)
 }
 
 func (r *wsRole) stop(l *link) { l.own.closing(errShutdown) }

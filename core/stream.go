@@ -183,6 +183,7 @@ func (w *streamWire) write(l *link, head, tail []byte) (int, error) {
 	case w.holder != nil:
 		return 0, syscall.EAGAIN // settle sends the rest, which stays where it is
 	}
+	w.noted &^= noteRoom // what was said before this says nothing about what is after it
 	was := w.callOut()
 	n, err := w.s.Write(head, tail)
 	w.back(was)

@@ -156,6 +156,91 @@ func TestStreamEndsOnceAtFlush(t *testing.T) {
 	}
 }
 
+// TestStreamStaleRoom: a Room that came from inside a Write is not taken for one
+// that follows a later, short Write.
+func TestStreamStaleRoom(t *testing.T) {
+	w := newStreamWorld(t)
+	w.upgrade()
+	w.f.room = 0
+	w.f.inWrite = func() { w.f.sc.Room() }
+	w.f.sc.Feed([]byte(textFrame("a"))) // refused, with a Room from inside that is noted
+	w.f.inWrite = nil
+	w.f.sc.Room() // before core has come to it: refused again
+	writes := 0
+	w.f.inWrite = func() { writes++ }
+	w.k.Drive()
+	if writes != 0 {
+		t.Errorf("%d Writes after a short count without Room", writes)
+	}
+	w.f.room = 1 << 20
+	w.f.sc.Room()
+	w.took("\x81\x01a")
+}
+
+// TestStreamEOFBehindPipelinedRequests: requests that wait for the ones before
+// them are answered, though the peer has half-closed meanwhile.
+func TestStreamEOFBehindPipelinedRequests(t *testing.T) {
+	h := &headThenBody{}
+	f, settle := newHTTPStream(t, h)
+	get := "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+	f.sc.Feed([]byte(get + get + get))
+	f.sc.EOF()
+	for range 10 {
+		f.room = 20
+		f.sc.Room()
+		settle()
+	}
+	f.room = 1 << 20
+	f.sc.Room()
+	settle()
+	if n := strings.Count(string(f.took), "HTTP/1.1 200"); n != 3 || h.cause != nil || f.closes != 1 {
+		t.Errorf("%d responses of 3, Closed with %v, %d closes", n, h.cause, f.closes)
+	}
+}
+
+// TestStreamEOFWhileFlushing: a response that ends the connection is sent to its
+// end, though the peer has half-closed meanwhile.
+func TestStreamEOFWhileFlushing(t *testing.T) {
+	for _, choked := range []bool{true, false} {
+		f, settle := newHTTPStream(t, &headThenBody{})
+		if !choked {
+			f.room, f.unsent = 1<<20, 10 // taken, not sent
+		}
+		f.sc.Feed([]byte("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nbehind it"))
+		f.sc.EOF()
+		settle()
+		if f.closes != 0 {
+			t.Errorf("choked %v: closed with the response unsent", choked)
+		}
+		f.room, f.unsent = 1<<20, 0
+		f.sc.Room()
+		settle()
+		if n := strings.Count(string(f.took), "HTTP/1.1 200"); n != 1 || f.closes != 1 {
+			t.Errorf("choked %v: %d responses, %d closes", choked, n, f.closes)
+		}
+	}
+}
+
+// TestStreamEOFKeepsWhatIsBuffered: what the engine has taken is sent, also when the
+// end of the input comes in the middle of something.
+func TestStreamEOFKeepsWhatIsBuffered(t *testing.T) {
+	w := newStreamWorld(t)
+	w.upgrade()
+	w.feed(textFrame("a") + "\x81") // an answer, and half a frame
+	w.f.unsent = 3
+	w.f.sc.EOF()
+	w.k.Drive()
+	if w.f.closes != 0 || w.ended != 0 {
+		t.Fatalf("%d closes with bytes Buffered", w.f.closes)
+	}
+	w.f.unsent = 0
+	w.f.sc.Room()
+	w.k.Drive()
+	if w.f.closes != 1 || w.ended != 1 || w.cause == nil {
+		t.Errorf("%d closes, %d Closed with %v", w.f.closes, w.ended, w.cause)
+	}
+}
+
 // newHTTPStream adopts a stream without room for an engine with one handler.
 // settle turns the engine until it rests.
 func newHTTPStream(t *testing.T, h HTTPHandler) (f *fakeStream, settle func()) {

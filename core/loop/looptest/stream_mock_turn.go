@@ -35,7 +35,8 @@ func (c *mockConn) turn() bool {
 			return true
 		}
 	}
-	if c.m.mode.Spurious && !c.gone {
+	if c.m.mode.Spurious && !c.gone && !(c.choked && c.m.mode.Overwrites) {
+		c.choked = false
 		c.sc.Room()
 	}
 	return any
