@@ -3,13 +3,10 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"anyloop/examples/internal/try"
 )
@@ -24,40 +21,15 @@ func start(t *testing.T) string {
 	return addr
 }
 
-// terminal is a line client.
-type terminal struct {
-	net.Conn
-	r *bufio.Reader
-}
-
-func dial(t *testing.T, addr string) *terminal {
-	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(try.Bound))
-	return &terminal{c, bufio.NewReader(c)}
-}
-
-func (c *terminal) want(t *testing.T, want string) {
-	t.Helper()
-	got, err := c.r.ReadString('\n')
-	if err != nil || strings.TrimSpace(got) != want {
-		t.Fatalf("got %q %v, want %q", got, err, want)
-	}
-}
-
 // TestBothOnOnePort: lines and WebSockets see each other's changes, and what was
 // said before.
 func TestBothOnOnePort(t *testing.T) {
 	addr := start(t)
-	tcp := dial(t, addr)
+	tcp := try.DialLines(t, "tcp", addr)
 	fmt.Fprint(tcp, "ON kitchen\nON hall\nOFF kitchen\n")
-	tcp.want(t, "kitchen on")
-	tcp.want(t, "hall on")
-	tcp.want(t, "kitchen off")
+	tcp.Want(t, "kitchen on")
+	tcp.Want(t, "hall on")
+	tcp.Want(t, "kitchen off")
 	page := try.Dial(t, addr, "lamps")
 	page.Want(t, "hall on")
 	page.Want(t, "kitchen off")
@@ -67,10 +39,10 @@ func TestBothOnOnePort(t *testing.T) {
 	page.Want(t, "kitchen on")
 	fmt.Fprintln(tcp, "LIST")
 	for _, want := range []string{"hall on", "kitchen on", "."} {
-		tcp.want(t, want)
+		tcp.Want(t, want)
 	}
 	fmt.Fprintln(tcp, "OFF hall")
-	tcp.want(t, "hall off")
+	tcp.Want(t, "hall off")
 	page.Want(t, "hall off")
 	if err := page.Send("BREAK hall"); err != nil {
 		t.Fatal(err)
@@ -82,30 +54,27 @@ func TestBothOnOnePort(t *testing.T) {
 // HTTP is a line.
 func TestFirstBytesDecide(t *testing.T) {
 	addr := start(t)
-	tcp := dial(t, addr)
+	tcp := try.DialLines(t, "tcp", addr)
 	for _, b := range "GE" {
 		fmt.Fprint(tcp, string(b))
 	}
 	fmt.Fprint(tcp, "NIUS\n")
-	tcp.want(t, "? ON lamp, OFF lamp, or LIST")
-	slow := dial(t, addr)
+	tcp.Want(t, "? ON lamp, OFF lamp, or LIST")
+	slow := try.DialLines(t, "tcp", addr)
 	for _, b := range "GET /none HTTP/1.1\r\nHost: x\r\n\r\n" {
 		fmt.Fprint(slow, string(b))
 	}
-	slow.want(t, "HTTP/1.1 404 Not Found")
-	long := dial(t, addr)
+	slow.Want(t, "HTTP/1.1 404 Not Found")
+	long := try.DialLines(t, "tcp", addr)
 	fmt.Fprint(long, strings.Repeat("x", 2*maxLine))
-	if _, err := long.r.ReadByte(); err == nil {
+	if !long.Ended() {
 		t.Error("an endless line is kept")
 	}
 }
 
 // TestCurlGetsThePage: on the same port.
 func TestCurlGetsThePage(t *testing.T) {
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		t.Skip("no curl")
-	}
+	curl := try.Need(t, "curl", "curl")
 	url := "http://" + start(t) + "/"
 	out, err := exec.Command(curl, "-sS", "-m", "30", "-i", url, url).CombinedOutput()
 	if err != nil {

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"anyloop/examples/internal/try"
 )
 
 func TestInteropCurl(t *testing.T) {
-	curl := need(t, "curl", "curl")
+	curl := try.Need(t, "curl", "curl")
 	for _, loop := range loops {
 		t.Run(loop, func(t *testing.T) {
 			base := "http://" + start(t, "server", "-loop", loop, "-log", "warn")
@@ -48,7 +50,7 @@ func TestInteropCurl(t *testing.T) {
 }
 
 func TestInteropLibwebsocketsClient(t *testing.T) {
-	client := need(t, "libwebsockets-test-client", "libwebsockets-test-server")
+	client := try.Need(t, "libwebsockets-test-client", "libwebsockets-test-server")
 	for _, loop := range loops {
 		t.Run(loop, func(t *testing.T) {
 			host, port, err := net.SplitHostPort(start(t, "server", "-loop", loop, "-log", "warn"))
@@ -87,7 +89,7 @@ func TestInteropPythonWebsockets(t *testing.T) {
 }
 
 func TestInteropNodeWS(t *testing.T) {
-	node := need(t, "node", "nodejs")
+	node := try.Need(t, "node", "nodejs")
 	modules := os.Getenv("ANYLOOP_NODE_MODULES")
 	if _, err := os.Stat(filepath.Join(modules, "ws")); modules == "" || err != nil {
 		missing(t, "Node's ws is not installed (npm install ws, and ANYLOOP_NODE_MODULES)")

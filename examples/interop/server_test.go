@@ -109,17 +109,6 @@ func start(t *testing.T, name string, args ...string) string {
 	return ""
 }
 
-// need returns the path of a program, or skips by name; in CI it fails.
-func need(t *testing.T, program, pkg string) string {
-	t.Helper()
-	p, err := exec.LookPath(program)
-	if err == nil {
-		return p
-	}
-	missing(t, program+" is not installed (package "+pkg+")")
-	return ""
-}
-
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("ANYLOOP_CI") != "" {
