@@ -52,10 +52,47 @@
 //  13. After a detach or the end of the engine no descriptor, timer, goroutine
 //     or watcher of core remains in the loop, and it can host again.
 //
+// # Streams
+//
+// An engine that owns its sockets (tier Bytes) hands core bytes instead: see
+// [Stream] and [StreamConn]. The numbers name tests of the stream suite of
+// package looptest.
+//
+//	S1.  After a Write that took less than everything core does not write again
+//	     before Room. Of an engine that has Send, at most one Send is out, and
+//	     Sent adds up to its length, never more.
+//	S2.  Memory given to Write is core's again when it returns. Memory given to
+//	     Send stays as it is, to the last byte, until all of it is Sent, or
+//	     Closed. The engine changes neither.
+//	S3.  Memory given to Feed and Steal is the engine's again when they return.
+//	S4.  PauseInput is called only on a change, true first. What is fed during a
+//	     pause is kept, in order, and its amount is the engine's to bound. The
+//	     end of the input comes behind it.
+//	S5.  An orderly end waits until Buffered is 0 and no Send is out, for at
+//	     most FlushTimeout. The engine says Room when that comes to be so.
+//	S6.  Core calls Close at most once, and not after Closed. After Close it
+//	     calls nothing but Buffered, after Closed nothing.
+//	S7.  Closed is the engine's last call, made once. Each handler that was opened
+//	     has its own Closed once, whoever began.
+//	S8.  From inside a call of core's the engine may report Room, Sent and Closed,
+//	     of that connection or another, and call nothing else.
+//	S9.  Core's engine ends when every stream is Closed, and not before.
+//	S10. After Steal core serves the descriptor: no byte is lost, doubled or out
+//	     of order, and the Stream is not called again. Nothing may be Buffered,
+//	     and no Send be out, at that moment.
+//	S11. A connection that accept refuses (MaxConns, FilterConn, the engine ends)
+//	     is closed at once by the engine that accepted it, and counted by core.
+//	S12. EOF is said at most once, and nothing is fed after it. The peer still
+//	     gets what it has asked for. An engine that cannot tell says Closed.
+//	S13. What a call of the engine's leaves to be done (a Writable for another
+//	     connection, a timer) makes the thread's loop turn, by Rearm if it
+//	     sleeps.
+//
 // # Writing a backend
 //
 // Implement [Backend] and [Loop]; if the loop sleeps on a timer that somebody
 // else has set (libuv, libev, GLib), implement [Rearmer] too. A backend whose
 // loop is run by core's Engine.Run implements [Runner]. Then run
-// looptest.Run(t, newBackend) over it.
+// looptest.Run(t, newBackend) over it. If its engine owns the sockets, implement
+// [Acceptor], and run looptest.RunStreams(t, newHost).
 package loop

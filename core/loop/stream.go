@@ -5,7 +5,8 @@ import "io"
 // A stream is a connection whose socket another engine owns (tier Bytes). Core
 // never sees the socket: the engine feeds it what it has received and takes what
 // is to be sent. Stream is the engine's side and StreamConn core's. All methods
-// of both run on the goroutine that drives the service thread.
+// of both run on the goroutine that drives the service thread. The package's doc
+// has the contract line by line.
 //
 //	engine -> core  Feed, Room, Sent, EOF, Closed, Steal
 //	core -> engine  Write (or Send), Buffered, PauseInput, CloseWrite, Close
@@ -28,8 +29,8 @@ type Stream interface {
 	// the connection.
 	Write(head, tail []byte) (n int, err error)
 	// Buffered returns how many bytes were taken and have not been sent on
-	// yet. Core closes in good order only at 0, which the engine reports with
-	// Room.
+	// yet; those of a Send do not count. Core closes in good order only at 0,
+	// which the engine reports with Room.
 	Buffered() int
 	// PauseInput asks the engine to stop receiving, or to go on. What it feeds
 	// all the same is kept by core, so an engine that cannot stop must bound
@@ -39,8 +40,9 @@ type Stream interface {
 	// CloseWrite sends the end of the stream behind what was written. An
 	// error says that the engine cannot, and core closes altogether.
 	CloseWrite() error
-	// Close ends the connection now; what is still Buffered may be lost. The
-	// engine calls Closed when it has let go of it, also inside Close.
+	// Close ends the connection now; what is still Buffered may be lost. It is
+	// called once, unless Closed came first. The engine calls Closed when it
+	// has let go of it, also inside Close.
 	Close() error
 }
 
@@ -76,9 +78,9 @@ type StreamConn interface {
 	// Steal says that the engine has let go of the socket without closing it:
 	// from now on core owns fd, a non-blocking duplicate of it, and serves it
 	// through the thread's loop. early is what the engine had received and not
-	// fed; it is copied. Nothing may be Buffered. On an error the descriptor
-	// is the engine's to close, and the connection ends as if Closed had been
-	// called.
+	// fed; it is copied. Nothing may be Buffered, and no Send out. On an error
+	// the descriptor is the engine's to close, and the connection ends as if
+	// Closed had been called.
 	Steal(fd int, early []byte) error
 }
 

@@ -138,7 +138,7 @@ func (c *mockConn) receive() (bool, error) {
 func (c *mockConn) feed() (bool, error) {
 	switch {
 	case !c.welcome():
-		if at := c.m.mode.StealAt; at > 0 && len(c.in) >= at && len(c.out) == 0 {
+		if at := c.m.mode.StealAt; at > 0 && len(c.in) >= at && len(c.out)+len(c.held) == 0 {
 			return c.steal()
 		}
 		return false, nil

@@ -19,6 +19,9 @@ var mockModes = map[string]looptest.MockMode{
 	"feeds late":                {LateFeeds: 5},
 	"needless room":             {Spurious: true},
 	"no end":                    {NoEOF: true, NoCloseWrite: true},
+	"small pieces":              {Piece: 150},
+	"cannot pause":              {NoPause: true},
+	"holds and steals":          {Holds: true, Inside: true, StealAt: 300 << 10},
 	"steals":                    {StealAt: 300 << 10},
 }
 
