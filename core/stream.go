@@ -165,16 +165,10 @@ func (l *link) stream() *streamWire {
 // acted on it or not: it is not called again.
 func (w *streamWire) over() bool { return w.gone || w.noted&noteClosed != 0 }
 
-func (w *streamWire) read(*link, []byte) (int, error) {
-	if w.gone {
-		return 0, nil // what it had received is fed
-	}
-	return 0, syscall.EAGAIN
-}
-
-func (w *streamWire) peek(*link) (int, error) { return 0, syscall.EAGAIN }
-func (w *streamWire) sockError(*link) error   { return nil }
-func (w *streamWire) hungUp(*link) bool       { return w.gone }
+func (w *streamWire) read(*link, []byte) (int, error) { return 0, syscall.EAGAIN }
+func (w *streamWire) peek(*link) (int, error)         { return 0, syscall.EAGAIN }
+func (w *streamWire) sockError(*link) error           { return nil }
+func (w *streamWire) hungUp(*link) bool               { return w.gone }
 
 func (w *streamWire) write(l *link, head, tail []byte) (int, error) {
 	switch {

@@ -46,13 +46,24 @@ func TestStreamIsNotCalledAfterClosed(t *testing.T) {
 	}
 }
 
+// TestStreamIsNotPausedAfterClosed: nor is it paused at the end of the same service.
+func TestStreamIsNotPausedAfterClosed(t *testing.T) {
+	w := newStreamWorld(t)
+	w.upgrade()
+	w.f.inWrite = func() { w.f.sc.Closed(nil) } // and takes all of it
+	w.f.sc.Feed([]byte(textFrame("a") + textFrame("pause")))
+	w.k.Drive()
+	if w.f.after != 0 || w.f.closes != 0 || w.ended != 1 {
+		t.Errorf("%d calls after Closed, %d closes, %d Closed", w.f.after, w.f.closes, w.ended)
+	}
+}
+
 // TestHolderClosedInsideSend: the same inside Send.
 func TestHolderClosedInsideSend(t *testing.T) {
 	for _, err := range []error{nil, io.ErrClosedPipe} {
 		w, h := newHolderWorld(t, 0)
 		h.fails, h.closesInside = err, true
-		w.feed(textFrame("pause"))
-		w.feed(textFrame("a"))
+		w.feed(textFrame("a") + textFrame("pause")) // both at the end of one service
 		w.conn.Resume()
 		w.k.Advance(3*time.Second + 1)
 		if w.f.after != 0 || w.f.closes != 0 || w.ended != 1 {
@@ -180,13 +191,13 @@ func TestStreamStaleRoom(t *testing.T) {
 // TestStreamEOFBehindPipelinedRequests: requests that wait for the ones before
 // them are answered, though the peer has half-closed meanwhile.
 func TestStreamEOFBehindPipelinedRequests(t *testing.T) {
-	h := &headThenBody{}
+	h := &headThenBody{body: make([]byte, 20000)} // too much to be answered together
 	f, settle := newHTTPStream(t, h)
 	get := "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 	f.sc.Feed([]byte(get + get + get))
 	f.sc.EOF()
 	for range 10 {
-		f.room = 20
+		f.room = 5000
 		f.sc.Room()
 		settle()
 	}
@@ -272,6 +283,7 @@ func newHTTPStream(t *testing.T, h HTTPHandler) (f *fakeStream, settle func()) {
 type headThenBody struct {
 	requests, answers, early, closed int
 	cause                            error
+	body                             []byte
 }
 
 func (h *headThenBody) Request(c *Conn, _ *Request) error {
@@ -283,7 +295,7 @@ func (h *headThenBody) Writable(_ *Conn, w *HTTPWriter) error {
 	if h.answers++; h.answers > h.requests {
 		h.early++
 	}
-	return w.Respond(200, nil, nil)
+	return w.Respond(200, nil, h.body)
 }
 
 func (h *headThenBody) Closed(_ *Conn, err error) { h.closed, h.cause = h.closed+1, err }

@@ -1,7 +1,10 @@
 package looptest_test
 
 import (
+	"os"
+	"runtime"
 	"testing"
+	"time"
 
 	"anyloop/core/loop/looptest"
 	"anyloop/loops/poll"
@@ -25,12 +28,32 @@ var mockModes = map[string]looptest.MockMode{
 	"steals":                    {StealAt: 300 << 10},
 }
 
+// TestStreamsOverMock leaves as many descriptors and goroutines as there were.
 func TestStreamsOverMock(t *testing.T) {
+	fds, routines := openFiles(), runtime.NumGoroutine()
+	t.Cleanup(func() {
+		for end := time.Now().Add(looptest.Bound); runtime.NumGoroutine() > routines && time.Now().Before(end); {
+			runtime.Gosched() // those that have told their end already
+		}
+		if n := runtime.NumGoroutine(); n > routines {
+			t.Errorf("%d goroutines, before %d", n, routines)
+		}
+		if n := openFiles(); n != fds {
+			t.Errorf("%d descriptors, before %d", n, fds)
+		}
+	})
 	for name, mode := range mockModes {
 		t.Run(name, func(t *testing.T) {
 			looptest.RunStreams(t, func(testing.TB) looptest.StreamHost { return mockHost(mode) })
 		})
 	}
+}
+
+// openFiles returns the number of open descriptors, 0 where the system does not
+// say.
+func openFiles() int {
+	all, _ := os.ReadDir("/proc/self/fd")
+	return len(all)
 }
 
 // mockHost is a mock engine beside a nested loop.
