@@ -31,7 +31,8 @@ type Engine struct {
 	mu      sync.Mutex
 	vhs     []*VirtualHost // in order of creation; replaced, never changed
 	sites   []*site
-	ran     bool
+	ran     bool // Run turns the loops
+	winding bool // Shutdown does, for lack of a Run
 	inited  sync.Once
 	started atomic.Bool // a thread has turned: the protocols are initialised, or about to be
 
@@ -178,18 +179,37 @@ func (e *Engine) Post(fn func()) error { return e.threads[0].Post(fn) }
 // Run turns the loops, one goroutine per service thread, until ctx ends or Stop
 // is called, and returns nil after an orderly end (with the default grace if it
 // was ctx), or after Detach. On a backend whose loop belongs to the application it returns
-// ErrForeignLoop at once. Any goroutine, once.
+// ErrForeignLoop at once; ErrRunning if it runs already, ErrStopped after the
+// end. Any goroutine.
 func (e *Engine) Run(ctx context.Context) error {
 	if e.info.Foreign {
 		return ErrForeignLoop
 	}
 	e.mu.Lock()
-	if e.ran {
-		e.mu.Unlock()
-		return ErrRunning
-	}
+	ran, winding := e.ran, e.winding
 	e.ran = true
 	e.mu.Unlock()
+	switch {
+	case winding: // Shutdown came first, and turns the loops to their end
+		<-e.done
+		return nil
+	case ran:
+		return ErrRunning
+	}
+	return e.run(ctx)
+}
+
+func (e *Engine) run(ctx context.Context) error {
+	defer func() { // after a Detach it can be run again, where it is attached
+		e.mu.Lock()
+		e.ran = false
+		e.mu.Unlock()
+	}()
+	select {
+	case <-e.done:
+		return ErrStopped
+	default:
+	}
 	stop := context.AfterFunc(ctx, func() { e.Stop(0) })
 	defer stop()
 	errs := make(chan error, len(e.threads))
@@ -203,9 +223,6 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.Stop(-1)
 		}
 	}
-	e.mu.Lock()
-	e.ran = false // after a Detach it can be run again, where it is attached
-	e.mu.Unlock()
 	return first
 }
 

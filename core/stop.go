@@ -67,9 +67,12 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	e.Stop(grace)
 	e.mu.Lock()
 	idle := !e.ran && !e.info.Foreign
+	if idle {
+		e.ran, e.winding = true, true
+	}
 	e.mu.Unlock()
 	if idle {
-		go e.Run(context.Background())
+		go e.run(context.Background())
 	}
 	select {
 	case <-e.done:

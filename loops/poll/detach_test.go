@@ -2,6 +2,7 @@ package poll_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -107,5 +108,50 @@ func TestMovedInsideACallbackTheNewLoopStaysOpen(t *testing.T) {
 	eng.Stop(-1)
 	if err := eng.Run(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestRunAfterShutdown: a Run that comes after Shutdown has begun, or is over, ends
+// in good order like one that came before; a second Run is a misuse.
+func TestRunAfterShutdown(t *testing.T) {
+	for range 50 {
+		eng, err := core.New(core.Config{Backend: poll.Backend(), Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ran, down := make(chan error, 1), make(chan error, 1)
+		go func() { ran <- eng.Run(context.Background()) }()
+		go func() { down <- eng.Shutdown(context.Background()) }()
+		if err := errors.Join(<-ran, <-down); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eng, err := core.New(core.Config{Backend: poll.Backend()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := eng.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := eng.Run(context.Background()); err != nil {
+		t.Errorf("Run after Shutdown: %v", err)
+	}
+	if eng, err = core.New(core.Config{Backend: poll.Backend()}); err != nil {
+		t.Fatal(err)
+	}
+	ran := make(chan error, 1)
+	running := make(chan struct{})
+	eng.Post(func() { close(running) })
+	go func() { ran <- eng.Run(context.Background()) }()
+	<-running
+	if err := eng.Run(context.Background()); !errors.Is(err, core.ErrRunning) {
+		t.Errorf("a second Run: %v", err)
+	}
+	eng.Stop(-1)
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	if err := eng.Run(context.Background()); !errors.Is(err, core.ErrStopped) {
+		t.Errorf("Run after the end: %v", err)
 	}
 }
