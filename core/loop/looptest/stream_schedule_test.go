@@ -27,7 +27,7 @@ func TestStreamSchedules(t *testing.T) {
 		runStreamSchedule(t, *seedFlag)
 		return
 	}
-	n := max(1, *schedules/4) // each moves more bytes than those of TestSchedules
+	n := max(1, *schedules/20) // each moves more bytes than those of TestSchedules
 	t.Logf("seeds 1 to %d", n)
 	for seed := uint64(1); seed <= uint64(n) && !t.Failed(); seed++ {
 		runStreamSchedule(t, seed)
