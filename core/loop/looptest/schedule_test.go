@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 2000, "random schedules to run")
+	schedules = flag.Int("schedules", 600, "random schedules to run")
 	seedFlag  = flag.Uint64("seed", 0, "run only the schedule of this seed")
 )
 
