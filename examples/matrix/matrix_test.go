@@ -3,7 +3,6 @@ package matrix
 import (
 	"flag"
 	"fmt"
-	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -22,10 +21,6 @@ var (
 // counts are the numbers of service threads.
 var counts = []int{1, 2}
 
-// single are the cases that ask more of a host with one service thread, or ask it
-// alone: the table has that answer.
-var single = []string{"detach"}
-
 // cell is one backend with one number of threads, and the cases run in it.
 type cell struct {
 	backend string
@@ -34,8 +29,8 @@ type cell struct {
 }
 
 // plan lists the cells. Without full, the number of threads alternates from case
-// to case and from backend to backend, so that every pair occurs. Some cases have
-// a fixed place: "threads" is asked with all numbers, those of single with one.
+// to case and from backend to backend, so that every pair occurs; "threads" is
+// asked with all numbers.
 func plan(backends []string, full bool) (all []cell) {
 	for b, name := range backends {
 		_, one := limits[name]["threads"]
@@ -46,7 +41,7 @@ func plan(backends []string, full bool) (all []cell) {
 		for c, k := range e2e.Cases() {
 			for i := range cells {
 				mine := (b+c)%len(counts) == i && !one || one && i == 0
-				if full || mine || k == "threads" || i == 0 && slices.Contains(single, k) {
+				if full || mine || k == "threads" {
 					cells[i].cases = append(cells[i].cases, k)
 				}
 			}
@@ -83,7 +78,7 @@ func runCell(t *testing.T, c cell, got table) {
 	for _, k := range c.cases {
 		t.Run(k, func(t *testing.T) {
 			res := e2e.RunCase(t, k, c.threads, newHost)
-			if was, ok := got.result(c.backend, k); ok && was != res && k != "threads" && !slices.Contains(single, k) {
+			if was, ok := got.result(c.backend, k); ok && was != res && k != "threads" {
 				t.Errorf("%v with %d threads, but %v with another number", res, c.threads, was)
 			} else if !ok || k == "threads" {
 				got.set(c.backend, k, res) // "threads": the largest number counts
@@ -100,13 +95,7 @@ func runCell(t *testing.T, c cell, got table) {
 // host is one of the examples' loops as the suite wants it.
 func host(name string, threads int) e2e.Host {
 	h, err := app.NewHost(name, threads)
-	lim := maps.Clone(limits[name])
-	if threads > 1 {
-		for _, k := range single {
-			delete(lim, k)
-		}
-	}
-	return e2e.Host{Backend: h.Backend, Run: h.Run, Err: err, Limits: lim}
+	return e2e.Host{Backend: h.Backend, Run: h.Run, Err: err, Limits: limits[name]}
 }
 
 // TestPlanHasEveryPair: backend and case, threads and case, backend and threads.
@@ -128,7 +117,7 @@ func TestPlanHasEveryPair(t *testing.T) {
 			}
 		}
 		for _, n := range counts {
-			if !have[pair{n, k}] && !(n > 1 && slices.Contains(single, k)) {
+			if !have[pair{n, k}] {
 				t.Errorf("%s is not run with %d threads", k, n)
 			}
 		}

@@ -151,16 +151,15 @@ func detach(s *scene) error {
 	if !s.host.Backend.Info().Foreign {
 		return &notApplicable{"the loop is the engine's own"}
 	}
-	if s.threads > 1 {
-		return &notApplicable{"with one service thread only"}
-	}
 	if err := s.up(echoing(), core.Limits{}); err != nil {
 		return err
 	}
 	c := s.ws()
 	s.must(c.Echo(ws.Text, []byte("before")))
 	for range 3 {
-		s.on(0, s.eng.Detach)
+		for i := range s.threads { // each by itself: goroutines of their own may turn them
+			s.on(i, s.eng.Thread(i).Detach)
+		}
 		s.returned()
 		s.must(c.Text("meanwhile"))
 		s.host = s.newHost(s.t, s.threads).or()
