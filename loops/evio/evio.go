@@ -22,6 +22,9 @@
 // With several loops (Events.NumLoops) a service thread lives on whichever of
 // them has accepted its connection, and stays there; two threads may share one.
 //
+// To leave, Engine.Post a call of Engine.Detach, or, where there are several
+// service threads, Thread.Post one of Thread.Detach to each.
+//
 // # evio accepts
 //
 // Bridge.Adopt hands a connection that evio has accepted to core, from Opened or

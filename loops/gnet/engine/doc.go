@@ -21,6 +21,13 @@
 //     core speaks through it. This is for who needs gnet to own the sockets. What
 //     gnet cannot do is emulated: see [Streams] for what that costs.
 //
+// # Leaving
+//
+// Engine.Post a call of Engine.Detach, or, where there are several service threads,
+// Thread.Post one of Thread.Detach to each: gnet's loops are then as they were
+// found. Engine.Attach puts the engine into another backend, or into the bridge
+// again, with Bridge.Start.
+//
 // # What gnet does that one should know
 //
 //   - OnTick runs on a goroutine of its own. Do not touch core there; Engine.Post and
