@@ -24,11 +24,22 @@ func (b *Bridge) wrap(events evio.Events) *wrapped { return &wrapped{b: b, user:
 
 func (w *wrapped) events() evio.Events {
 	events := w.user
-	events.Serving = w.serving
-	events.Opened = w.opened
-	events.Closed = w.closed
-	events.Detached = w.detached
-	events.Data = w.data
+	events.Serving = func(s evio.Server) evio.Action {
+		w.settled.begin()
+		return w.serving(s)
+	}
+	events.Opened = func(c evio.Conn) ([]byte, evio.Options, evio.Action) {
+		out, opts, action := w.opened(c)
+		return out, opts, w.settled.end(action)
+	}
+	events.Closed = func(c evio.Conn, err error) evio.Action { return w.settled.end(w.closed(c, err)) }
+	events.Detached = func(c evio.Conn, rwc io.ReadWriteCloser) evio.Action {
+		return w.settled.end(w.detached(c, rwc))
+	}
+	events.Data = func(c evio.Conn, in []byte) ([]byte, evio.Action) {
+		out, action := w.data(c, in)
+		return out, w.settled.end(action)
+	}
 	return events
 }
 
@@ -50,9 +61,10 @@ func (b *Bridge) Serve(events evio.Events, addr ...string) error {
 
 // wrapped is the application's events with the bridge's.
 type wrapped struct {
-	b      *Bridge
-	user   evio.Events
-	server *server
+	b       *Bridge
+	user    evio.Events
+	server  *server
+	settled settled
 
 	refused error // by the bridge, before anything was served
 }

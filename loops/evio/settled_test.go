@@ -1,0 +1,61 @@
+//go:build linux || darwin || freebsd
+
+package evioloop
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/tidwall/evio"
+)
+
+// TestDefectEndOfALoopIsLost: evio loses the end of a loop that comes before the
+// goroutine in Serve waits for it. Ours do not come before: an action that ends a
+// loop is held back until a goroutine waits for a condition variable.
+func TestDefectEndOfALoopIsLost(t *testing.T) {
+	var s settled
+	var mu sync.Mutex
+	cond := sync.NewCond(&mu)
+	begun, gate := make(chan struct{}), make(chan struct{})
+	over := false
+	serve := make(chan struct{})
+	go func() { // in the place of Serve
+		defer close(serve)
+		s.begin()
+		close(begun)
+		<-gate
+		mu.Lock()
+		for !over {
+			cond.Wait()
+		}
+		mu.Unlock()
+	}()
+	<-begun
+	if s.end(evio.Close) != evio.Close || s.waits() {
+		t.Fatal("nobody waits yet")
+	}
+	ended := make(chan struct{})
+	go func() { // in the place of a loop
+		defer close(ended)
+		if s.end(evio.Shutdown) != evio.Shutdown || !s.seen.Load() {
+			t.Error("the end was not held back")
+		}
+		// The signal that would be lost if nobody waited.
+		mu.Lock()
+		over = true
+		cond.Signal()
+		mu.Unlock()
+	}()
+	for range 100 {
+		runtime.Gosched()
+	}
+	select {
+	case <-ended:
+		t.Error("ended before Serve waits")
+	default:
+	}
+	close(gate)
+	<-ended
+	<-serve
+}
