@@ -28,9 +28,11 @@ type span struct {
 	jobs chan func()   // at most one
 	rung atomic.Bool   // a byte is on its way
 	read chan struct{} // closed when nobody reads our end any more
+	gone chan struct{} // closed when nothing of it is left
 
 	turning sync.Mutex // held while core is entered
-	over    bool       // this and what follows: guarded by Bridge.mu
+	opening sync.Mutex // held while open begins the turning
+	over    bool       // about to end; this and what follows: guarded by Bridge.mu
 	known   bool       // evio has accepted it
 	inside  bool       // core is inside a turn
 	leaves  bool       // and leaves the loop in it
@@ -45,7 +47,7 @@ func (b *Bridge) connect(st *seat) (*span, error) {
 	if err != nil {
 		return nil, fmt.Errorf("evioloop: the bridge: %w", err)
 	}
-	sp := &span{b: b, seat: st, c: c, jobs: make(chan func(), 1), read: make(chan struct{})}
+	sp := &span{b: b, seat: st, c: c, jobs: make(chan func(), 1), read: make(chan struct{}), gone: make(chan struct{})}
 	rand.Read(sp.key[:])
 	b.mu.Lock()
 	if st != nil && (st.span != nil || st.closed) {
@@ -80,23 +82,24 @@ func (sp *span) listen() {
 }
 
 // end closes the connection. err is why core is not turned any more, nil if that
-// was asked for. Only the first call counts. Any goroutine, also inside a turn.
+// was asked for. Only the first call counts; the others wait for it, since the next
+// span may begin when any of them has returned. Any goroutine, also inside a turn:
+// nothing here waits for evio's.
 func (sp *span) end(err error) {
 	b := sp.b
 	b.mu.Lock()
-	if sp.over {
-		b.mu.Unlock()
+	first := !sp.over
+	sp.over = true
+	b.mu.Unlock()
+	if !first {
+		<-sp.gone
 		return
 	}
-	sp.over = true
-	delete(b.spans, sp.key)
-	w := sp.watcher
-	if sp.seat != nil && sp.seat.span == sp {
-		sp.seat.span = nil
-	}
-	b.mu.Unlock()
 	sp.c.Close()
 	<-sp.read
+	sp.opening.Lock()
+	w := sp.watcher
+	sp.opening.Unlock()
 	switch {
 	case w == nil:
 	case err != nil:
@@ -104,9 +107,16 @@ func (sp *span) end(err error) {
 	default:
 		w.Stop()
 	}
+	b.mu.Lock()
+	delete(b.spans, sp.key)
+	if sp.seat != nil && sp.seat.span == sp {
+		sp.seat.span = nil
+	}
+	b.mu.Unlock()
 	if err != nil && sp.seat != nil {
 		b.lose(err)
 	}
+	close(sp.gone)
 }
 
 // post has job run on evio's goroutine: the watcher's way to it. There is at most
@@ -137,10 +147,13 @@ func (sp *span) open(c evio.Conn) error {
 		}
 		loop = 0 // no connection can be told to be on the same loop: see Adopt
 	}
+	sp.opening.Lock()
+	defer sp.opening.Unlock()
 	sp.b.mu.Lock()
 	sp.known = true
+	over := sp.over
 	sp.b.mu.Unlock()
-	if sp.seat == nil {
+	if sp.seat == nil || over {
 		return nil
 	}
 	w, err := sp.seat.set.Watch(sp.b.opts.pass, sp.post)
@@ -149,11 +162,7 @@ func (sp *span) open(c evio.Conn) error {
 	}
 	sp.b.mu.Lock()
 	sp.watcher, sp.loop = w, loop
-	over := sp.over
 	sp.b.mu.Unlock()
-	if over {
-		w.Stop()
-	}
 	return nil
 }
 
