@@ -1,8 +1,10 @@
 package core
 
 import (
+	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"anyloop/core/loop"
@@ -26,9 +28,18 @@ type Config struct {
 	// FilterConn, if set, sees each accepted connection before anything is
 	// made for it; false closes it at once. Loop thread only.
 	FilterConn func(vh *VirtualHost, peer string) bool
+	// Resolver turns the names of Dial into addresses, on goroutines of the
+	// engine's; nil is net.DefaultResolver.
+	Resolver Resolver
 	// ReusePort opens one listening socket per service thread (SO_REUSEPORT)
 	// instead of spreading the connections of one.
 	ReusePort bool
+}
+
+// Resolver looks names up; *net.Resolver is one. It may be called by several
+// goroutines at a time, and should return soon after ctx ends.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 // KeepAlive is TCP's own check for dead peers (RFC 9293 3.8.4, spec'd in the
@@ -64,6 +75,13 @@ type VHost struct {
 	// Header is added to every HTTP response, unless the handler set a field
 	// of that name itself.
 	Header Header
+	// Origin decides about WebSockets that browsers open from pages of other
+	// origins; nil is SameOrigin. Other clients send no Origin and are not
+	// asked about.
+	Origin OriginPolicy
+	// Deflate turns permessage-deflate (RFC 7692) on, for WebSockets accepted
+	// and dialled; nil is off.
+	Deflate *Deflate
 	// ErrorDocument404 is a path to redirect to on 404; it is then served
 	// with status 404.
 	ErrorDocument404 string
@@ -92,6 +110,11 @@ type Protocol struct {
 	// request is readable. nil accepts. An *HTTPError answers with its
 	// status, any other error with 403.
 	FilterWS func(c *Conn, r *Request) error
+
+	// Deflate, if set, sees the vhost's compression options before they are
+	// negotiated on an upgrade, and may change them for this connection;
+	// false goes without. It is not called if the peer offers none.
+	Deflate func(c *Conn, r *Request, d *Deflate) bool
 
 	// Init runs once per vhost on the loop thread, before the first
 	// connection; an error disables the protocol on this vhost. Destroy runs

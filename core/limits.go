@@ -19,6 +19,10 @@ type Limits struct {
 	CloseTimeout      time.Duration // for the peer's answer to our Close frame; 5 s
 	HangupTimeout     time.Duration // for reading what a peer that hung up has left behind; 3 s
 	LingerTimeout     time.Duration // for the peer to stop sending after a refused request; 2 s
+	ConnectTimeout    time.Duration // client: from Dial until a connection, and a proxy's consent, are there; 5 s
+	AnswerTimeout     time.Duration // client: after that, for the server's answer to the opening handshake; 15 s
+	AttemptDelay      time.Duration // client: between the starts of attempts to the addresses of a name (RFC 8305 8); 250 ms
+	FinTimeout        time.Duration // client: for the server to close TCP after the closing handshake (RFC 6455 7.1.1); 1 s
 
 	// Sizes, per vhost.
 
@@ -28,7 +32,9 @@ type Limits struct {
 	MaxBody      int64 // bytes of a request body; 100 MiB
 	MaxFrame     int64 // bytes of a WebSocket frame's payload; 256 MiB
 	MaxMessage   int64 // bytes of a WebSocket message, over all its fragments; default none, but 1 MiB where OnMessage assembles it
-	RxPiece      int   // bytes handed to Receive at once; default what one read returned
+	MaxInflated  int64 // bytes of a compressed WebSocket message when inflated, besides MaxMessage; 64 MiB
+	MaxRatio     int   // inflated bytes per compressed byte of a message, beyond its first 64 KiB; default none
+	RxPiece      int   // bytes handed to Receive at once; default what one read returned, or 16 KiB of inflated data
 	WriteLimit   int   // bytes of one WebSocket message or fragment to be sent; 16 MiB
 	OutboxBytes  int   // bytes waiting in an Outbox; 1 MiB
 	OutboxCount  int   // messages waiting in an Outbox; 1024
@@ -44,6 +50,7 @@ type Limits struct {
 	PostBatch   int           // functions run in one turn; 1024
 	Workers     int           // goroutines for blocking work (files), of the whole engine; 8
 	WorkQueue   int           // jobs waiting for a worker, of the whole engine; 4096
+	Lookups     int           // goroutines that resolve names, of the whole engine; 16
 }
 
 const unlimited = -1
@@ -60,12 +67,18 @@ var defaultLimits = Limits{
 	CloseTimeout:      5 * time.Second,
 	HangupTimeout:     3 * time.Second,
 	LingerTimeout:     2 * time.Second,
+	ConnectTimeout:    5 * time.Second,
+	AnswerTimeout:     15 * time.Second,
+	AttemptDelay:      250 * time.Millisecond,
+	FinTimeout:        time.Second,
 	RequestLine:       8192,
 	HeaderBytes:       4096,
 	HeaderFields:      128,
 	MaxBody:           100 << 20,
 	MaxFrame:          256 << 20,
 	MaxMessage:        unlimited,
+	MaxInflated:       64 << 20,
+	MaxRatio:          unlimited,
 	RxPiece:           unlimited,
 	WriteLimit:        16 << 20,
 	OutboxBytes:       1 << 20,
@@ -79,6 +92,7 @@ var defaultLimits = Limits{
 	PostBatch:         1024,
 	Workers:           8,
 	WorkQueue:         4096,
+	Lookups:           16,
 }
 
 // assembleDefault is MaxMessage for OnMessage, which has to keep the message.
@@ -97,12 +111,18 @@ func (l Limits) or(d Limits) Limits {
 	pick(&l.CloseTimeout, d.CloseTimeout)
 	pick(&l.HangupTimeout, d.HangupTimeout)
 	pick(&l.LingerTimeout, d.LingerTimeout)
+	pick(&l.ConnectTimeout, d.ConnectTimeout)
+	pick(&l.AnswerTimeout, d.AnswerTimeout)
+	pick(&l.AttemptDelay, d.AttemptDelay)
+	pick(&l.FinTimeout, d.FinTimeout)
 	pick(&l.RequestLine, d.RequestLine)
 	pick(&l.HeaderBytes, d.HeaderBytes)
 	pick(&l.HeaderFields, d.HeaderFields)
 	pick(&l.MaxBody, d.MaxBody)
 	pick(&l.MaxFrame, d.MaxFrame)
 	pick(&l.MaxMessage, d.MaxMessage)
+	pick(&l.MaxInflated, d.MaxInflated)
+	pick(&l.MaxRatio, d.MaxRatio)
 	pick(&l.RxPiece, d.RxPiece)
 	pick(&l.WriteLimit, d.WriteLimit)
 	pick(&l.OutboxBytes, d.OutboxBytes)
@@ -116,6 +136,7 @@ func (l Limits) or(d Limits) Limits {
 	pick(&l.PostBatch, d.PostBatch)
 	pick(&l.Workers, d.Workers)
 	pick(&l.WorkQueue, d.WorkQueue)
+	pick(&l.Lookups, d.Lookups)
 	return l
 }
 
@@ -126,9 +147,10 @@ func pick[T comparable](field *T, def T) {
 	}
 }
 
-// settled turns the counts that bound loops into numbers that loops can use.
+// settled turns the counts that bound loops into numbers that loops can use, and
+// sees to it that a client's attempt has an end.
 func (l Limits) settled() Limits {
-	for _, n := range []*int{&l.AcceptBatch, &l.PostBatch, &l.Workers} {
+	for _, n := range []*int{&l.AcceptBatch, &l.PostBatch, &l.Workers, &l.Lookups} {
 		if *n < 0 {
 			*n = 1 << 30
 		}
