@@ -11,7 +11,7 @@ type Decoder struct {
 	total int64 // bytes of the message so far, with the whole current frame
 	err   *PeerError
 	mask  [4]byte
-	utf8  utf8State
+	utf8  UTF8
 	pos   uint8 // rotation of the mask
 	op    Opcode
 	flags decFlags
@@ -212,7 +212,7 @@ func (d *Decoder) enter(h *Header) {
 		d.total += h.Length
 		return
 	}
-	d.total, d.op, d.utf8 = h.Length, h.Op, utf8State{}
+	d.total, d.op, d.utf8 = h.Length, h.Op, UTF8{}
 	d.flags &^= dfPacked
 	d.flags |= dfFirst
 	if h.RSV1 {
@@ -240,7 +240,7 @@ func (d *Decoder) data(p []byte, lim *Limits, ev *Event) (n int, err *PeerError)
 		return n, nil
 	}
 	if d.op == Text && !lim.NoUTF8 && !d.is(dfPacked) {
-		if !d.utf8.add(piece) || final && !d.utf8.complete() {
+		if !d.utf8.Add(piece) || final && !d.utf8.Complete() {
 			return n, ErrUTF8
 		}
 	}
@@ -277,8 +277,8 @@ func (d *Decoder) control(h *Header, body []byte, lim *Limits) (Event, *PeerErro
 	if !code.Valid() {
 		return Event{}, ErrCloseCode
 	}
-	var u utf8State
-	if !lim.NoUTF8 && (!u.add(reason) || !u.complete()) {
+	var u UTF8
+	if !lim.NoUTF8 && (!u.Add(reason) || !u.Complete()) {
 		return Event{}, ErrCloseUTF8
 	}
 	return Event{Kind: KindClose, Code: code, Payload: reason}, nil

@@ -5,18 +5,19 @@ import (
 	"unicode/utf8"
 )
 
-// utf8State checks UTF-8 piece by piece: it carries the beginning of a character
-// that a piece cut off.
-type utf8State struct {
+// UTF8 checks UTF-8 piece by piece (RFC 3629): it carries the beginning of a
+// character that a piece cut off. The decoder uses one; what an extension has to
+// unpack first is checked by whoever does. The zero value is ready.
+type UTF8 struct {
 	part [3]byte
 	n    uint8 // bytes of part
 }
 
-// complete reports whether no character is cut off.
-func (s *utf8State) complete() bool { return s.n == 0 }
+// Complete reports whether no character is cut off.
+func (s *UTF8) Complete() bool { return s.n == 0 }
 
-// add checks a piece, and fails at the first byte that cannot be.
-func (s *utf8State) add(p []byte) bool {
+// Add checks a piece, and fails at the first byte that cannot be.
+func (s *UTF8) Add(p []byte) bool {
 	if s.n > 0 {
 		var ok bool
 		if p, ok = s.finish(p); !ok {
@@ -38,7 +39,7 @@ func (s *utf8State) add(p []byte) bool {
 }
 
 // finish completes the character that was cut off.
-func (s *utf8State) finish(p []byte) ([]byte, bool) {
+func (s *UTF8) finish(p []byte) ([]byte, bool) {
 	var c [4]byte
 	n := copy(c[:], s.part[:s.n])
 	for len(p) > 0 {

@@ -227,8 +227,8 @@ func TestUTF8AgainstTheStandardLibrary(t *testing.T) {
 	for _, s := range samples {
 		for _, s := range []string{s, "ascii text" + s, s + "more ascii text", "é" + s + "é"} {
 			for cut := 0; cut <= len(s); cut++ {
-				var u utf8State
-				got := u.add([]byte(s[:cut])) && u.add([]byte(s[cut:])) && u.complete()
+				var u UTF8
+				got := u.Add([]byte(s[:cut])) && u.Add([]byte(s[cut:])) && u.Complete()
 				if want := utf8.ValidString(s); got != want {
 					t.Fatalf("%q cut at %d: %v, want %v", s, cut, got, want)
 				}
@@ -297,8 +297,8 @@ func FuzzUTF8(f *testing.F) {
 	f.Add([]byte{0xf4, 0x90, 0x80, 0x80}, 1)
 	f.Fuzz(func(t *testing.T, p []byte, cut int) {
 		cut = max(0, min(cut, len(p)))
-		var u utf8State
-		if got := u.add(p[:cut]) && u.add(p[cut:]) && u.complete(); got != utf8.Valid(p) {
+		var u UTF8
+		if got := u.Add(p[:cut]) && u.Add(p[cut:]) && u.Complete(); got != utf8.Valid(p) {
 			t.Errorf("%q cut at %d: %v", p, cut, got)
 		}
 	})
