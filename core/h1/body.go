@@ -6,7 +6,7 @@ import (
 	"anyloop/core/header"
 )
 
-// BodyReader finds the end of a request's body and takes the chunking off (RFC
+// BodyReader finds the end of a message's body and takes the chunking off (RFC
 // 9112 6, 7.1). By value; Init before use.
 type BodyReader struct {
 	left    int64 // of the content-length, or of the chunk
@@ -20,11 +20,12 @@ type BodyReader struct {
 type bodyState uint8
 
 const (
-	bodyPlain bodyState = iota // left bytes to the end
-	chunkSize                  // a size line is next
-	chunkData                  // left bytes of the chunk
-	chunkEnd                   // CRLF behind the data
-	chunkTail                  // trailer lines
+	bodyPlain   bodyState = iota // left bytes to the end
+	chunkSize                    // a size line is next
+	chunkData                    // left bytes of the chunk
+	chunkEnd                     // CRLF behind the data
+	chunkTail                    // trailer lines
+	bodyToClose                  // whatever comes
 	bodyOver
 )
 
@@ -48,6 +49,33 @@ func (b *BodyReader) Init(contentLength int64, chunked bool, max int64) {
 	}
 }
 
+// InitResponse begins the body of a response, which may be ended by the end of the
+// connection; see EOF. max bounds its size, as in Init, however it is told.
+func (b *BodyReader) InitResponse(r *Response, max int64) {
+	b.Init(r.ContentLength, r.Chunked, max)
+	switch {
+	case r.UntilClose():
+		b.state = bodyToClose
+	case r.ContentLength > b.max:
+		b.err = ErrBodySize
+	}
+}
+
+// EOF says what the end of the connection means here: nil if the body is
+// complete, or if this is what completes it; ErrTruncated if something is missing
+// (RFC 9112 8).
+func (b *BodyReader) EOF() error {
+	switch {
+	case b.err != nil:
+		return b.err
+	case b.state == bodyToClose:
+		b.state = bodyOver
+	case b.state != bodyOver:
+		b.err = ErrTruncated
+	}
+	return b.err
+}
+
 // Next consumes from p. data is a piece of the body, a part of p; n is how much
 // of p was consumed. An incomplete line is not: present it again with more
 // behind it; n is 0 and data empty then. done tells that the body ends with this
@@ -57,6 +85,13 @@ func (b *BodyReader) Next(p []byte) (data []byte, n int, done bool, err error) {
 		switch b.state {
 		case bodyOver:
 			return nil, n, true, nil
+		case bodyToClose:
+			if int64(len(p)) > b.max-b.total {
+				b.err = ErrBodySize
+				return nil, 0, false, b.err
+			}
+			b.total += int64(len(p))
+			return p[:len(p):len(p)], len(p), false, nil
 		case bodyPlain, chunkData:
 			if n == len(p) {
 				return nil, n, false, nil

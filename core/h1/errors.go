@@ -3,7 +3,7 @@ package h1
 import "fmt"
 
 // Error says how a peer broke HTTP, or which limit it passed, and the status to
-// answer with. Errors are sticky: the parser that returned one returns it again.
+// answer with (of a response there is nobody to answer). Errors are sticky: the parser that returned one returns it again.
 type Error struct {
 	Status  int
 	Text    string // for logs
@@ -36,4 +36,11 @@ var (
 	ErrExpect        = &Error{417, "unknown expectation", "RFC 9110 10.1.1", false}
 	ErrBodySize      = &Error{413, "body too large", "RFC 9110 15.5.14", false}
 	ErrChunk         = &Error{400, "malformed chunk", "RFC 9112 7.1", false}
+
+	// Of a response; the status is what a gateway would answer with.
+	ErrNotResponse   = &Error{502, "not an HTTP response", "RFC 9112 4", true}
+	ErrStatusLine    = &Error{502, "malformed status line", "RFC 9112 4", false}
+	ErrStatusTooLong = &Error{502, "status line too long", "RFC 9112 4", false}
+	ErrInterim       = &Error{502, "too many interim responses", "RFC 9110 15.2", false}
+	ErrTruncated     = &Error{502, "connection closed inside the message", "RFC 9112 8", false}
 )

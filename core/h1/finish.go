@@ -15,10 +15,11 @@ func (r *Request) finish(t *header.Table, lim *Limits) error {
 	if err := r.readLength(t, lim); err != nil {
 		return err
 	}
-	if err := r.readTransfer(t); err != nil {
+	var err error
+	if r.Chunked, err = transferChunked(t, r.Minor); err != nil {
 		return err
 	}
-	r.readConnection(t)
+	r.KeepAlive, r.UpgradeWS = connection(t, r.Minor)
 	return r.readExpect(t)
 }
 
@@ -79,77 +80,87 @@ func validHost(h []byte) bool {
 	return true
 }
 
-// readLength: one field, digits only. A list, even of equal values, is refused:
-// it is what smuggling looks like.
 func (r *Request) readLength(t *header.Table, lim *Limits) error {
-	v, ok := t.Fragment("content-length", 0)
-	if !ok {
-		return nil
-	}
-	if _, twice := t.Fragment("content-length", 1); twice || len(v) == 0 || len(v) > 19 {
-		return ErrContentLength
-	}
-	n := int64(0)
-	for _, c := range v {
-		if !isDigit(c) || n > (1<<63-1-9)/10 {
-			return ErrContentLength
-		}
-		n = n*10 + int64(c-'0')
-	}
-	if _, te := t.Fragment("transfer-encoding", 0); te {
-		return ErrSmuggling
-	}
-	if n > lim.body() {
+	n, err := contentLength(t)
+	switch {
+	case err != nil:
+		return err
+	case n > lim.body():
 		return ErrBodySize
 	}
 	r.ContentLength = n
 	return nil
 }
 
-// readTransfer: only "chunked", once and last (RFC 9112 6.1).
-func (r *Request) readTransfer(t *header.Table) error {
-	v, ok := t.Fragment("transfer-encoding", 0)
+// contentLength returns -1 without the field. One field, digits only: a list,
+// even of equal values, is refused, as it is what smuggling looks like.
+func contentLength(t *header.Table) (int64, error) {
+	v, ok := t.Fragment("content-length", 0)
 	if !ok {
-		return nil
+		return -1, nil
 	}
-	if r.Minor < 1 {
-		return ErrTransfer // RFC 9112 6.1: a faulty framing in HTTP/1.0
+	if _, twice := t.Fragment("content-length", 1); twice || len(v) == 0 || len(v) > 19 {
+		return -1, ErrContentLength
 	}
-	if _, twice := t.Fragment("transfer-encoding", 1); twice {
-		return ErrTransfer
-	}
-	for tok := range header.Tokens(v) {
-		if r.Chunked {
-			return ErrTransfer // chunked is not last, or twice
+	n := int64(0)
+	for _, c := range v {
+		if !isDigit(c) || n > (1<<63-1-9)/10 {
+			return -1, ErrContentLength
 		}
-		if !header.EqualFold(tok, "chunked") {
-			return ErrTransferCode
-		}
-		r.Chunked = true
+		n = n*10 + int64(c-'0')
 	}
-	if !r.Chunked {
-		return ErrTransfer
+	if _, te := t.Fragment("transfer-encoding", 0); te {
+		return -1, ErrSmuggling
 	}
-	return nil
+	return n, nil
 }
 
-// readConnection: RFC 9112 9.3 for keep-alive, RFC 6455 4.2.1 for the upgrade.
-func (r *Request) readConnection(t *header.Table) {
+// transferChunked: only "chunked", once and last (RFC 9112 6.1).
+func transferChunked(t *header.Table, minor int) (chunked bool, err error) {
+	v, ok := t.Fragment("transfer-encoding", 0)
+	if !ok {
+		return false, nil
+	}
+	if minor < 1 {
+		return false, ErrTransfer // RFC 9112 6.1: a faulty framing in HTTP/1.0
+	}
+	if _, twice := t.Fragment("transfer-encoding", 1); twice {
+		return false, ErrTransfer
+	}
+	for tok := range header.Tokens(v) {
+		if chunked {
+			return false, ErrTransfer // chunked is not last, or twice
+		}
+		if !header.EqualFold(tok, "chunked") {
+			return false, ErrTransferCode
+		}
+		chunked = true
+	}
+	if !chunked {
+		return false, ErrTransfer
+	}
+	return true, nil
+}
+
+// connection reads RFC 9112 9.3 for keep-alive, and RFC 6455 4.1 and 4.2.1 for
+// the upgrade; both peers say it alike.
+func connection(t *header.Table, minor int) (keep, upgradeWS bool) {
 	closes, keeps, upgrades := false, false, false
 	for v := range t.Values("connection") {
 		closes = closes || header.HasToken(v, "close")
 		keeps = keeps || header.HasToken(v, "keep-alive")
 		upgrades = upgrades || header.HasToken(v, "upgrade")
 	}
-	r.KeepAlive = !closes && (r.Minor >= 1 || keeps)
-	if !upgrades || r.Minor < 1 {
-		return
+	keep = !closes && (minor >= 1 || keeps)
+	if !upgrades || minor < 1 {
+		return keep, false
 	}
 	for v := range t.Values("upgrade") {
 		if header.HasToken(v, "websocket") {
-			r.UpgradeWS = true
+			upgradeWS = true
 		}
 	}
+	return keep, upgradeWS
 }
 
 func (r *Request) readExpect(t *header.Table) error {

@@ -8,6 +8,38 @@ import (
 
 func indexLF(p []byte) int { return bytes.IndexByte(p, '\n') }
 
+// lines cuts whole lines out of what is there so far.
+type lines struct {
+	seen int // bytes of an incomplete line that have no LF
+}
+
+// next returns the next whole line without its end; size counts the end.
+func (ls *lines) next(p []byte) (line []byte, size int, ok bool) {
+	from := min(ls.seen, len(p))
+	i := indexLF(p[from:])
+	if i < 0 {
+		ls.seen = len(p)
+		return nil, 0, false
+	}
+	ls.seen = 0
+	i += from
+	line = p[:i]
+	// RFC 9112 2.2: "a recipient MAY recognize a single LF as a line
+	// terminator and ignore any preceding CR".
+	if i > 0 && line[i-1] == '\r' {
+		line = line[:i-1]
+	}
+	return line, i + 1, true
+}
+
+// fieldTooLong bounds an incomplete field line of n bytes.
+func fieldTooLong(n int, lim *Limits) error {
+	if n > lim.header()+4 {
+		return ErrHeaderSize
+	}
+	return nil
+}
+
 // parseLine reads "method SP request-target SP HTTP-version" (RFC 9112 3).
 func (r *Request) parseLine(line []byte, t *header.Table) error {
 	if err := startsLikeRequest(line); err != nil {
@@ -26,9 +58,14 @@ func (r *Request) parseLine(line []byte, t *header.Table) error {
 	if len(target) == 0 || bytes.IndexByte(target, ' ') >= 0 {
 		return ErrRequestLine
 	}
-	if err := r.parseVersion(version); err != nil {
-		return err
+	major, minor, ok := parseVersion(version)
+	switch {
+	case !ok:
+		return ErrRequestLine
+	case major != 1:
+		return ErrVersion
 	}
+	r.Minor = minor
 	for m := GET; m <= TRACE; m++ {
 		if string(method) == methodNames[m] {
 			r.Method = m
@@ -40,15 +77,13 @@ func (r *Request) parseLine(line []byte, t *header.Table) error {
 	return r.parseTarget(buf)
 }
 
-func (r *Request) parseVersion(v []byte) error {
+// parseVersion reads "HTTP/x.y" (RFC 9112 2.3). A minor version above 1 counts
+// as 1: what it adds may be ignored (RFC 9110 2.5).
+func parseVersion(v []byte) (major, minor int, ok bool) {
 	if len(v) != 8 || string(v[:5]) != "HTTP/" || v[6] != '.' || !isDigit(v[5]) || !isDigit(v[7]) {
-		return ErrRequestLine
+		return 0, 0, false
 	}
-	if v[5] != '1' {
-		return ErrVersion
-	}
-	r.Minor = min(int(v[7]-'0'), 1)
-	return nil
+	return int(v[5] - '0'), min(int(v[7]-'0'), 1), true
 }
 
 // parseTarget takes the four forms of RFC 9112 3.2 apart. The normalised path is

@@ -1,5 +1,5 @@
-// Package h1 parses HTTP/1.x requests and frames responses (RFC 9112): bytes in,
-// events and bytes out. It does no I/O and reads no clock. Everything resumes at
+// Package h1 parses and frames HTTP/1.x requests and responses (RFC 9112), for
+// either side: bytes in, events and bytes out. It does no I/O and reads no clock. Everything resumes at
 // every byte boundary.
 package h1
 
@@ -26,9 +26,9 @@ const (
 
 var methodNames = [...]string{"", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"}
 
-// Limits bounds a request. A zero field is its default, -1 none.
+// Limits bounds a message. A zero field is its default, -1 none.
 type Limits struct {
-	MaxLine   int   // bytes of the request line; 8192
+	MaxLine   int   // bytes of the request or status line; 8192
 	MaxHeader int   // bytes of names and values, the Table's bound; 4096
 	MaxFields int   // fields, the Table's bound; 128
 	MaxBody   int64 // bytes; 100 MiB
@@ -101,8 +101,8 @@ func (r *Request) Host() []byte { return r.host }
 
 // Parser parses one request's head. Use a fresh (zero) one for each request.
 type Parser struct {
+	lines
 	state parserState
-	seen  int // bytes of an incomplete line that have no LF
 	blank int // empty lines passed before the request line
 	err   error
 }
@@ -129,7 +129,7 @@ func (ps *Parser) Next(p []byte, r *Request, t *header.Table, lim *Limits) (done
 		return false, 0, ps.err
 	}
 	for {
-		line, size, ok := ps.line(p[n:])
+		line, size, ok := ps.next(p[n:])
 		if !ok {
 			if err := ps.tooLong(len(p)-n, p[n:], lim); err != nil {
 				ps.err = err
@@ -150,25 +150,6 @@ func (ps *Parser) Next(p []byte, r *Request, t *header.Table, lim *Limits) (done
 	}
 }
 
-// line returns the next whole line without its end; size counts the end.
-func (ps *Parser) line(p []byte) (line []byte, size int, ok bool) {
-	from := min(ps.seen, len(p))
-	i := indexLF(p[from:])
-	if i < 0 {
-		ps.seen = len(p)
-		return nil, 0, false
-	}
-	ps.seen = 0
-	i += from
-	line = p[:i]
-	// RFC 9112 2.2: "a recipient MAY recognize a single LF as a line
-	// terminator and ignore any preceding CR".
-	if i > 0 && line[i-1] == '\r' {
-		line = line[:i-1]
-	}
-	return line, i + 1, true
-}
-
 // tooLong bounds an incomplete line, and finds at its first impossible byte what
 // is not HTTP.
 func (ps *Parser) tooLong(n int, p []byte, lim *Limits) error {
@@ -181,10 +162,7 @@ func (ps *Parser) tooLong(n int, p []byte, lim *Limits) error {
 		}
 		return nil
 	}
-	if n > lim.header()+4 {
-		return ErrHeaderSize
-	}
-	return nil
+	return fieldTooLong(n, lim)
 }
 
 // maxMethod bounds the token that may be a method.

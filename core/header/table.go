@@ -89,6 +89,22 @@ func (t *Table) Add(name, value []byte) error {
 	return nil
 }
 
+// Fold continues the last field's value: a space, and more, which is copied and
+// not judged (RFC 9112 5.2). An empty value takes no space. ErrTooLarge if it does
+// not fit, and if there is no field, and then nothing has changed.
+func (t *Table) Fold(more []byte) error {
+	if len(t.fields) == 0 || len(more)+1 > t.maxBytes-len(t.buf) {
+		return ErrTooLarge
+	}
+	s := &t.fields[len(t.fields)-1]
+	if s.end > s.value {
+		t.buf = append(t.buf, ' ')
+	}
+	t.buf = append(t.buf, more...)
+	s.end = uint32(len(t.buf))
+	return nil
+}
+
 func (t *Table) is(s span, name string) bool { return string(t.buf[s.name:s.value]) == name }
 
 func (t *Table) value(s span) []byte { return t.buf[s.value:s.end:s.end] }
