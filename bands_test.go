@@ -21,7 +21,7 @@ var bands = []struct {
 	band   int
 }{
 	{"core/buf", 1}, {"core/header", 1}, {"core/timer", 1}, {"core/flate", 1}, {"core/loop", 1}, {"core/sys", 1},
-	{"core/h1", 2}, {"core/h2", 2}, {"core/ws", 2}, {"core/deflate", 2}, {"core/tlsio", 2},
+	{"core/h1", 2}, {"core/h2", 2}, {"core/ws", 2}, {"core/deflate", 2}, {"core/tlsio", 2}, {"core/socks", 2},
 	{"core", 3},
 	{"core/mount", 4}, {"core/cgi", 4}, {"core/proxy", 4}, {"core/nethttp", 4}, {"core/metrics", 4},
 	{"loops", 5}, {"extpoll", 5}, {"examples", 5},
@@ -41,7 +41,7 @@ var sameBand = [][2]string{
 }
 
 // pure packages take bytes and time as arguments: nothing of the world.
-var pure = []string{"core/header", "core/timer", "core/h1", "core/ws", "core/loop", "core/flate", "core/deflate"}
+var pure = []string{"core/header", "core/timer", "core/h1", "core/ws", "core/loop", "core/flate", "core/deflate", "core/socks"}
 
 var impure = []string{"net", "os", "os/exec", "syscall", "sync", "unsafe", "golang.org/x/sys/unix", "math/rand", "math/rand/v2"}
 
