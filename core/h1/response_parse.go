@@ -112,7 +112,7 @@ func startsLikeResponse(p []byte) bool {
 func (ps *ResponseParser) take(line []byte, r *Response, t *header.Table, lim *Limits) (done bool, err error) {
 	switch {
 	case ps.state == inLine:
-		if len(line) < len("HTTP/x.y") || !startsLikeResponse(line) {
+		if len(line) < len("HTTP/x.y ") || !startsLikeResponse(line) {
 			return false, ErrNotResponse
 		}
 		if len(line) > lim.line() {
