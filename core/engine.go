@@ -27,6 +27,7 @@ type Engine struct {
 	start   time.Time
 	threads []*Thread
 	work    *workers
+	names   lookups
 
 	mu      sync.Mutex
 	vhs     []*VirtualHost // in order of creation; replaced, never changed
@@ -68,6 +69,7 @@ func New(cfg Config) (*Engine, error) {
 	n := min(max(cfg.Threads, 1), maxThreads)
 	e.defaultMaxConns(n)
 	e.work = newWorkers(e.limits.Workers, e.limits.WorkQueue)
+	e.names = newLookups(&e.cfg, &e.limits)
 	for i := range n {
 		e.threads = append(e.threads, e.newThread(i))
 	}
@@ -154,6 +156,7 @@ func (e *Engine) abandon() {
 		th.closeLoop()
 	}
 	e.work.stop(func() {})
+	e.names.stop(func() {})
 }
 
 // Thread returns service thread i. Any goroutine.

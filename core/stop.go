@@ -185,10 +185,12 @@ func (en *ending) step(th *Thread) {
 		vh.destroy()
 	}
 	e.work.stop(func() {
-		for _, th := range e.threads {
-			th.end.final.Store(true)
-			th.bell.ring()
-		}
+		e.names.stop(func() {
+			for _, th := range e.threads {
+				th.end.final.Store(true)
+				th.bell.ring()
+			}
+		})
 	})
 }
 

@@ -95,6 +95,26 @@ type Kernel interface {
 	Doorbell() (Doorbell, error)
 }
 
+// Connecter is a Kernel that can connect. Without it core cannot dial over the
+// kernel.
+type Connecter interface {
+	// Connect makes a descriptor that is being connected. It becomes ready when
+	// that is decided. Errors are those that are known at once.
+	Connect(to ConnectTo) (fd int, err error)
+	// Connected tells how it came out: nil when it is connected, EINPROGRESS
+	// while that is not decided, else why it is not. A failure is told once.
+	Connected(fd int) error
+}
+
+// ConnectTo says where to connect to, and from where.
+type ConnectTo struct {
+	Network   string // "tcp" or "unix"
+	Address   string // "192.0.2.1:80", "[2001:db8::1]:80"; a path, or "@name"
+	LocalAddr string // an address without a port; "" for any
+	LocalPort uint16 // 0 for any
+	Interface string // a network interface; "" for any
+}
+
 // Doorbell is a descriptor that anybody can make readable.
 type Doorbell interface {
 	FD() int

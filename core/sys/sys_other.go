@@ -25,6 +25,12 @@ func (io *IO) HungUp(int) bool { return false }
 // SockError is not supported here.
 func (io *IO) SockError(int) syscall.Errno { return 0 }
 
+// Connect is not supported here.
+func Connect(ConnectOptions) (int, error) { return -1, ErrUnsupported }
+
+// Connected is not supported here.
+func (io *IO) Connected(int) syscall.Errno { return syscall.ENOSYS }
+
 // CloseWrite is not supported here.
 func (io *IO) CloseWrite(int) error { return ErrUnsupported }
 

@@ -77,6 +77,10 @@ func (k *Kernel) Read(fd int, p []byte) (int, error) {
 		return 0, err
 	}
 	defer k.touch(f)
+	defer k.touch(f.far())
+	if f.waits {
+		return 0, syscall.ENOTCONN
+	}
 	if f.err != 0 {
 		e := f.err
 		f.err = 0
@@ -105,6 +109,9 @@ func (k *Kernel) Write(fd int, head, tail []byte) (int, error) {
 		return 0, err
 	}
 	defer k.touch(f)
+	if f.waits {
+		return 0, syscall.ENOTCONN
+	}
 	if f.err != 0 {
 		e := f.err
 		f.err = 0
@@ -193,6 +200,7 @@ func (k *Kernel) Close(fd int) error {
 		delete(k.listeners, f.addr)
 		for _, p := range f.backlog {
 			p.resetSeen = true
+			k.sever(p.client)
 		}
 	}
 	k.close(f)
@@ -202,8 +210,11 @@ func (k *Kernel) Close(fd int) error {
 // hangUp is close(2) of a socket: a reset if bytes were left unread, else the end
 // of the stream.
 func (k *Kernel) hangUp(f *file) {
-	if f.in.size() > 0 && f.peer != nil {
-		f.peer.resetSeen = true
+	if f.in.size() > 0 {
+		if f.peer != nil {
+			f.peer.resetSeen = true
+		}
+		k.sever(f.far())
 	}
 	f.in.dead = true
 	k.end(f.out)
@@ -258,6 +269,9 @@ func (k *Kernel) readiness(f *file) loop.Events {
 		return 0
 	case kindApp:
 		return loop.In
+	}
+	if f.waits {
+		return 0
 	}
 	var ev loop.Events
 	if f.in.size() > 0 || f.in.ended() || f.in.dead {

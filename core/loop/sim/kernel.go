@@ -54,6 +54,8 @@ type Kernel struct {
 	threads    []*thread
 	hot        map[int]struct{} // watched descriptors whose readiness may be non-zero
 	due        []delivery       // bytes on their way
+	answers    map[string]Answer
+	attempts   []Attempt
 	counts     Counts
 	violations []string
 	trace      []string
@@ -104,6 +106,8 @@ type file struct {
 	backlog []*Peer
 	addr    string
 	bell    bool
+	waits   bool  // a stream that is being connected
+	server  *Peer // a stream that was connected to a listener of this kernel
 }
 
 // New returns a kernel at a fixed moment in 2026.
@@ -115,7 +119,7 @@ func New(o Options) *Kernel {
 		opt: o, rnd: rand.New(rand.NewPCG(o.Seed, 0x616e796c6f6f70)),
 		now:       time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC),
 		files:     make([]*file, 3), // 0, 1 and 2 are somebody's
-		listeners: map[string]*file{}, hot: map[int]struct{}{},
+		listeners: map[string]*file{}, hot: map[int]struct{}{}, answers: map[string]Answer{},
 	}
 }
 

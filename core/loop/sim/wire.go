@@ -41,6 +41,7 @@ type delivery struct {
 	w    *wire
 	data []byte
 	fin  bool
+	then func() // instead of bytes
 }
 
 type deliveries []delivery
@@ -107,11 +108,15 @@ func (k *Kernel) arrive() bool {
 		h := deliveries(k.due)
 		d := heap.Pop(&h).(delivery)
 		k.due = h
+		any = true
+		if d.then != nil {
+			d.then()
+			continue
+		}
 		d.w.buf = append(d.w.buf, d.data...)
 		d.w.underway -= len(d.data)
 		d.w.fin = d.w.fin || d.fin
 		d.w.to(k)
-		any = true
 	}
 	return any
 }
@@ -121,6 +126,7 @@ type Peer struct {
 	k         *Kernel
 	name      string
 	file      *file // core's end, nil before it is accepted
+	client    *file // the far end, if that is core's too
 	in        *wire // to the peer
 	out       *wire // to core
 	got       []byte
@@ -166,6 +172,10 @@ func (k *Kernel) Pipe() (int, *Peer) {
 
 // drain takes what has arrived, unless the peer is stalled.
 func (p *Peer) drain() {
+	if p.client != nil {
+		p.k.touch(p.client) // core reads there itself
+		return
+	}
 	if p.stalled || len(p.in.buf) == 0 {
 		return
 	}
