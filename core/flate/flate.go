@@ -25,4 +25,5 @@ var (
 	ErrCodes     = errors.New("flate: impossible set of codes")
 	ErrSymbol    = errors.New("flate: code without a meaning")
 	ErrDistance  = errors.New("flate: distance beyond the window or the data")
+	ErrTruncated = errors.New("flate: message ends inside a block")
 )
