@@ -19,6 +19,7 @@ type Conn struct {
 	prev   *Conn
 	cause  error // why it is closing, nil while it is not
 	timers *connTimer
+	ends   *endNode // who is told when it is over
 	peer   string
 	id     uint64
 	pause  pauseReason
@@ -202,12 +203,35 @@ func (c *Conn) end(err error) {
 		c.link.th.timers.Stop(&c.timers.node)
 		c.timers = nil
 	}
+	for n := c.ends; n != nil; n = c.ends {
+		c.ends = n.next
+		n.owner.connEnded()
+	}
 	if c.flags&cfOpened != 0 {
 		c.flags &^= cfOpened
 		c.closed()
 	}
 	c.state = stDead
 	c.leave()
+}
+
+// endNode is one who is told of a conn's end, before its handler is.
+type endNode struct {
+	next  *endNode
+	owner interface{ connEnded() }
+}
+
+// onEnd puts n on the list.
+func (c *Conn) onEnd(n *endNode) { n.next, c.ends = c.ends, n }
+
+// offEnd takes n off the list, if it is there.
+func (c *Conn) offEnd(n *endNode) {
+	for p := &c.ends; *p != nil; p = &(*p).next {
+		if *p == n {
+			*p, n.next = n.next, nil
+			return
+		}
+	}
 }
 
 // Post runs fn(c) on the conn's thread, after the posts made before it, also if

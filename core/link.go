@@ -26,6 +26,7 @@ type link struct {
 // linkStore is what a link keeps only in need: an idle one has none.
 type linkStore struct {
 	rest []byte // refused by the wire, already in wire format; ours
+	ref  []byte // behind it: the same, but shared with other links and never written to
 	tail []byte // received, not consumed; ours
 	err  error  // why the link is doomed
 }
@@ -83,7 +84,7 @@ func (l *link) keep() *linkStore {
 
 // shrink drops the store when nothing is in it.
 func (l *link) shrink() {
-	if s := l.store; s != nil && s.rest == nil && s.tail == nil && s.err == nil {
+	if s := l.store; s != nil && s.rest == nil && s.ref == nil && s.tail == nil && s.err == nil {
 		l.store = nil
 	}
 }
@@ -97,7 +98,7 @@ func (l *link) cause() error {
 }
 
 // choked reports whether the wire has refused bytes that still wait.
-func (l *link) choked() bool { return l.store != nil && len(l.store.rest) > 0 }
+func (l *link) choked() bool { return l.store != nil && len(l.store.rest)+len(l.store.ref) > 0 }
 
 func (l *link) tail() []byte {
 	if l.store == nil {
@@ -110,7 +111,7 @@ func (l *link) tail() []byte {
 func (l *link) pending() int {
 	n := 0
 	if l.store != nil {
-		n = len(l.store.rest)
+		n = len(l.store.rest) + len(l.store.ref)
 	}
 	if l.th.cur == l {
 		n += len(l.th.cork)

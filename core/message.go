@@ -20,16 +20,34 @@ func (m Message) opcode() ws.Opcode {
 	return ws.Text
 }
 
+// MessageOption changes what OnMessage makes.
+type MessageOption func(*messageOptions)
+
+type messageOptions struct {
+	policy Policy
+}
+
+// WithPolicy says what the outbox of OnMessage does when the peer does not take
+// the answers; PauseSource without it.
+func WithPolicy(p Policy) MessageOption {
+	return func(o *messageOptions) { o.policy = p }
+}
+
 // OnMessage makes a WebSocket handler of a function that takes whole messages.
 // A message that comes in pieces is assembled, up to Limits.MaxMessage (here 1
 // MiB unless set; beyond it the connection closes with 1009). m.Data is lent
 // until fn returns. Answers go through out; while some of them wait because the
 // peer does not take them, its messages are not read, so a slow peer costs one
-// message and its answers, not more. fn runs on the conn's thread.
-func OnMessage(fn func(c *Conn, m Message, out *Outbox) error) func(*Conn) WSHandler {
+// message and its answers, not more: or what WithPolicy says. fn runs on the
+// conn's thread.
+func OnMessage(fn func(c *Conn, m Message, out *Outbox) error, opts ...MessageOption) func(*Conn) WSHandler {
+	var o messageOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
 	return func(c *Conn) WSHandler {
 		h := &messageHandler{fn: fn}
-		h.out.init(c, PauseSource)
+		h.out.init(c, o.policy)
 		return h
 	}
 }
@@ -37,28 +55,64 @@ func OnMessage(fn func(c *Conn, m Message, out *Outbox) error) func(*Conn) WSHan
 // messageHandler assembles messages and owns the outbox.
 type messageHandler struct {
 	fn  func(*Conn, Message, *Outbox) error
-	buf []byte // pieces so far; nil between messages
+	asm Assembler
 	out Outbox
 }
 
 func (h *messageHandler) Receive(c *Conn, f Fragment) error {
-	if f.First && f.Final {
-		return h.fn(c, Message{f.Data, f.Binary}, &h.out)
+	m, done, err := h.asm.Add(c, f)
+	if err != nil || !done {
+		return err
+	}
+	return h.fn(c, m, &h.out)
+}
+
+func (h *messageHandler) Writable(c *Conn, w *WSWriter) error { return h.out.Writable(w) }
+
+// Assembler makes whole messages of the pieces that a WSHandler receives. The
+// zero value is ready; between messages it holds no memory. Loop thread only.
+type Assembler struct {
+	parts *[]byte // so far; nil between messages
+}
+
+// Add takes one piece. done says that it was the last: m is then the message,
+// its data lent until the Receive that was given f returns. A message longer than
+// Limits.MaxMessage (1 MiB if there is no such limit) is refused, by an error to
+// be returned from Receive, as soon as a frame announces it: the connection
+// closes with 1009.
+func (a *Assembler) Add(c *Conn, f Fragment) (m Message, done bool, err error) {
+	if f.First {
+		a.parts = nil
+		if f.Final {
+			return Message{f.Data, f.Binary}, true, nil
+		}
 	}
 	limit := c.limits().MaxMessage
 	if limit < 0 {
 		limit = assembleDefault
 	}
-	if int64(len(h.buf)+len(f.Data))+f.Remaining > limit {
-		return &CloseError{Code: int(ws.CloseTooBig), Text: "message over the limit"}
+	if a.parts == nil {
+		a.parts = new([]byte)
 	}
-	h.buf = appendPiece(h.buf, f)
+	if int64(len(*a.parts)+len(f.Data))+f.Remaining > limit {
+		a.parts = nil
+		return m, false, &CloseError{Code: int(ws.CloseTooBig), Text: "message over the limit"}
+	}
+	*a.parts = appendPiece(*a.parts, f)
 	if !f.Final {
-		return nil
+		return m, false, nil
 	}
-	buf := h.buf
-	h.buf = nil
-	return h.fn(c, Message{buf, f.Binary}, &h.out)
+	m = Message{*a.parts, f.Binary}
+	a.parts = nil
+	return m, true, nil
+}
+
+// Len returns the bytes of an unfinished message that are held.
+func (a *Assembler) Len() int {
+	if a.parts == nil {
+		return 0
+	}
+	return len(*a.parts)
 }
 
 // appendPiece grows the buffer at once to what the frame's header announced, but
@@ -71,5 +125,3 @@ func appendPiece(buf []byte, f Fragment) []byte {
 	}
 	return append(buf, f.Data...)
 }
-
-func (h *messageHandler) Writable(c *Conn, w *WSWriter) error { return h.out.Writable(w) }

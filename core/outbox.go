@@ -1,6 +1,8 @@
 package core
 
 import (
+	"sync/atomic"
+
 	"anyloop/core/ws"
 )
 
@@ -19,67 +21,94 @@ const (
 	CloseSlow
 )
 
+// String returns the policy's name, such as "PauseSource".
+func (p Policy) String() string {
+	switch p {
+	case PauseSource:
+		return "PauseSource"
+	case Refuse:
+		return "Refuse"
+	case DropOldest:
+		return "DropOldest"
+	case CloseSlow:
+		return "CloseSlow"
+	}
+	return "Policy(?)"
+}
+
 // Outbox keeps messages for a conn until it is writable, bounded by
-// Limits.OutboxBytes and Limits.OutboxCount. Its handler's Writable must pass
-// the writer on to Outbox.Writable. All methods but SendFrom: loop thread only.
+// Limits.OutboxBytes and Limits.OutboxCount; an empty one takes any message, so
+// that the most it holds is the larger of OutboxBytes and one message. Its
+// handler's Writable must pass the writer on to Outbox.Writable. All methods but
+// SendFrom and SendSharedFrom: loop thread only.
 type Outbox struct {
 	c      *Conn
-	q      *outQueue // nil until something had to wait
+	lim    *Limits
+	q      *outQueue                // nil until something had to wait
+	reach  atomic.Pointer[outReach] // nil until another goroutine sends
 	policy Policy
 }
 
-// outQueue is what waits; while a peer keeps up there is none.
-type outQueue struct {
-	items   []outItem // from head
-	head    int
-	bytes   int
-	dropped uint64
-}
-
-func (q *outQueue) len() int { return len(q.items) - q.head }
-
-type outItem struct {
-	data   []byte // ours
-	binary bool
-}
-
-// NewOutbox returns an outbox for c.
+// NewOutbox returns an outbox for c, a WebSocket. Loop thread only.
 func NewOutbox(c *Conn, p Policy) *Outbox {
 	o := &Outbox{}
 	o.init(c, p)
 	return o
 }
 
-func (o *Outbox) init(c *Conn, p Policy) { o.c, o.policy = c, p }
+func (o *Outbox) init(c *Conn, p Policy) { o.c, o.lim, o.policy = c, c.limits(), p }
+
+// Conn returns the conn that the outbox sends on. Any goroutine.
+func (o *Outbox) Conn() *Conn { return o.c }
+
+// Policy returns what was given to NewOutbox. Any goroutine.
+func (o *Outbox) Policy() Policy { return o.policy }
 
 // Send sends m as soon as the peer can take it: at once if nothing waits and the
 // conn is in service, without a copy of ours. Otherwise a copy is kept; m.Data
 // is the caller's again in any case. Errors: ErrConnClosed, ErrTooLong, ErrFull.
 func (o *Outbox) Send(m Message) error {
-	c := o.c
-	if !c.Open() {
+	if o.over() {
 		return ErrConnClosed
 	}
-	if o.Len() == 0 && c.link.th.cur == c.link && c.mayWrite() {
-		if r, ok := c.link.role.(*wsRole); ok && !r.txOpen {
-			return r.data(c, m.Data, m.opcode(), true, true)
-		}
+	if r := o.direct(); r != nil && o.c.link.th.cur == o.c.link {
+		return r.data(o.c, m.Data, m.opcode(), true, true)
 	}
-	return o.keep(m)
+	return o.keep(outItem{data: m.Data, binary: m.Binary})
 }
 
 // Text sends a text message; see Send.
 func (o *Outbox) Text(s string) error { return o.Send(Message{Data: []byte(s)}) }
 
-// SendFrom is Send from any goroutine, by a post to the conn's thread; m.Data is
-// copied. ErrFull if the thread's post queue is full. What happens later (the
-// conn has closed, the outbox is full) is not reported.
-func (o *Outbox) SendFrom(m Message) error {
-	m.Data = append([]byte(nil), m.Data...)
-	return o.c.link.th.Post(func() { o.Send(m) })
+// SendShared is Send of a message that was prepared for many receivers: no copy
+// is made, whether it goes out at once or has to wait. Its whole length counts
+// toward OutboxBytes all the same.
+func (o *Outbox) SendShared(s *Shared) error {
+	if o.over() {
+		return ErrConnClosed
+	}
+	if o.direct() != nil && o.c.link.th.cur == o.c.link {
+		return o.c.sendShared(s)
+	}
+	return o.keep(outItem{shared: s})
 }
 
-// Len returns the number of messages that wait.
+// over reports whether nothing can be sent any more.
+func (o *Outbox) over() bool { return !o.c.Open() || o.c.link.is(lfTxDead) }
+
+// direct returns the role if a message need not wait: nothing else does, the
+// wire takes more, and no message of fragments is half sent.
+func (o *Outbox) direct() *wsRole {
+	if o.Len() > 0 || !o.c.mayWrite() {
+		return nil
+	}
+	if r, ok := o.c.link.role.(*wsRole); ok && !r.txOpen {
+		return r
+	}
+	return nil
+}
+
+// Len returns the number of messages that wait here.
 func (o *Outbox) Len() int {
 	if o.q == nil {
 		return 0
@@ -103,67 +132,96 @@ func (o *Outbox) Dropped() uint64 {
 	return o.q.dropped
 }
 
-func (o *Outbox) keep(m Message) error {
-	lim := o.c.limits()
-	if over(len(m.Data), lim.WriteLimit) {
+// keep puts a message behind those that wait; its data is the caller's still.
+func (o *Outbox) keep(it outItem) error {
+	if over(it.size(), o.lim.WriteLimit) {
 		return ErrTooLong
 	}
-	if o.q == nil {
-		o.q = &outQueue{}
-	}
-	q := o.q
-	for q.len() > 0 && (over(q.bytes+len(m.Data), lim.OutboxBytes) || over(q.len()+1, lim.OutboxCount)) {
-		switch o.policy {
-		case DropOldest:
-			q.pop()
-			q.dropped++
-			continue
-		case CloseSlow:
-			o.c.closeLater(&CloseError{Code: int(ws.CloseTryAgainLater), Text: "too slow"})
+	r := o.lock()
+	o.takeOver(r)
+	ok := o.room(it.size(), true)
+	if ok {
+		if it.shared == nil {
+			it.data = append([]byte(nil), it.data...)
 		}
-		return ErrFull
+		o.queue().push(it)
 	}
-	q.items = append(q.items, outItem{append([]byte(nil), m.Data...), m.Binary})
-	q.bytes += len(m.Data)
+	o.unlock(r)
+	if !ok {
+		return o.full()
+	}
+	return o.wait()
+}
+
+// full does what the policy says when there is no room.
+func (o *Outbox) full() error {
+	if o.policy == CloseSlow {
+		o.c.closeLater(&CloseError{Code: int(ws.CloseTryAgainLater), Text: "too slow"})
+	}
+	return ErrFull
+}
+
+// wait asks for a turn for what waits.
+func (o *Outbox) wait() error {
 	if o.policy == PauseSource {
 		o.c.setPause(pauseOutbox, true)
 	}
 	return o.c.RequestWritable()
 }
 
-// pop takes the oldest; the emptied queue keeps no memory to speak of.
-func (q *outQueue) pop() outItem {
-	it := q.items[q.head]
-	q.items[q.head] = outItem{}
-	q.head++
-	q.bytes -= len(it.data)
-	if q.head == len(q.items) {
-		q.items, q.head = nil, 0
-	} else if q.head > 32 && q.head*2 > len(q.items) {
-		n := copy(q.items, q.items[q.head:])
-		clear(q.items[n:])
-		q.items, q.head = q.items[:n], 0
-	}
-	return it
-}
-
-// Writable sends the oldest message and asks for the next turn if more wait.
+// Writable sends what waits, oldest first: as much as the wire takes and a turn
+// has room for. It asks for the next turn if more is left, and uses w up if it
+// sends anything.
 func (o *Outbox) Writable(w *WSWriter) error {
 	if o.Len() == 0 {
 		return nil
 	}
-	it := o.q.pop()
-	if err := w.Send(Message{it.data, it.binary}); err != nil {
+	if err := w.take(o.q.items[o.q.head].size()); err != nil {
 		return err
 	}
-	if o.Len() > 0 {
-		return o.c.RequestWritable()
+	return o.pump()
+}
+
+// pump is Writable; the link is in service.
+func (o *Outbox) pump() error {
+	r, ok := o.c.link.role.(*wsRole)
+	if !ok {
+		return ErrConnClosed
 	}
-	if o.q.dropped == 0 {
-		o.q = nil
+	if r.txOpen {
+		return ErrMessageOrder
+	}
+	err := o.pumpSome(r)
+	switch {
+	case err != nil:
+		return err
+	case o.Len() > 0:
+		return o.wait()
 	}
 	if o.policy == PauseSource {
 		o.c.setPause(pauseOutbox, false)
 	}
+	return nil
+}
+
+// pumpSome sends at most outTurn messages or about a cork of bytes.
+func (o *Outbox) pumpSome(r *wsRole) error {
+	defer o.publish()
+	bytes := 0
+	for n := 0; n < outTurn && bytes < corkSize && o.Len() > 0 && o.c.mayWrite(); n++ {
+		it := o.q.pop()
+		bytes += it.size()
+		var err error
+		if it.shared != nil {
+			err = o.c.sendShared(it.shared)
+		} else {
+			m := Message{it.data, it.binary}
+			err = r.data(o.c, m.Data, m.opcode(), true, true)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	o.release()
 	return nil
 }

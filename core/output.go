@@ -18,16 +18,28 @@ const (
 // them at once. Only the link in service has output.
 func (l *link) outbuf(n int) *[]byte {
 	if l.choked() {
-		return &l.store.rest
+		return l.behind()
 	}
 	th := l.th
 	if len(th.cork)+n > corkSize && len(th.cork) > 0 {
 		l.flush()
 		if l.choked() {
-			return &l.store.rest
+			return l.behind()
 		}
 	}
 	return &th.cork
+}
+
+// behind returns the rest, for what comes after all that waits. A reference that
+// waits is copied into it: only control frames of a link on its way out, and what
+// is written to a stream that holds, come here while one does.
+func (l *link) behind() *[]byte {
+	s := l.keep()
+	if s.ref != nil {
+		s.rest = append(s.rest, s.ref...)
+		s.ref = nil
+	}
+	return &s.rest
 }
 
 // send writes a payload behind what is corked: by copy if it is small, by
@@ -74,13 +86,47 @@ func (l *link) writeOut(head, tail []byte) {
 		l.writeFailed(err)
 		return
 	}
+	rest := l.behind()
+	if n < len(head) {
+		*rest = append(*rest, head[n:]...)
+		n = len(head)
+	}
+	*rest = append(*rest, tail[n-len(head):]...)
+	l.th.stats.Chokes++
+	l.role.progressed(l)
+}
+
+// sendShared sends immutable bytes behind what is corked, from where they are.
+// What the wire refuses of them stays there, and the link keeps a reference.
+func (l *link) sendShared(p []byte) {
+	th := l.th
+	switch {
+	case l.is(lfTxDead):
+		return
+	case l.choked():
+		l.behind()
+		l.store.ref = p
+		return
+	}
+	head := th.cork
+	n, err := l.wireWrite(head, p)
+	th.cork = th.cork[:0]
+	th.stats.BytesOut += uint64(n)
+	th.stats.SharedOut += uint64(max(0, n-len(head)))
+	if n == len(head)+len(p) {
+		return
+	}
+	if err != nil && !again(err) {
+		l.writeFailed(err)
+		return
+	}
 	s := l.keep()
 	if n < len(head) {
 		s.rest = append(s.rest, head[n:]...)
 		n = len(head)
 	}
-	s.rest = append(s.rest, tail[n-len(head):]...)
-	l.th.stats.Chokes++
+	s.ref = p[n-len(head):]
+	th.stats.Chokes++
 	l.role.progressed(l)
 }
 
@@ -89,7 +135,7 @@ func (l *link) drain() {
 	if !l.choked() {
 		return
 	}
-	n, err := l.wireWrite(l.store.rest, nil)
+	n, err := l.wireWrite(l.store.rest, l.store.ref)
 	if err != nil && !again(err) {
 		l.th.stats.BytesOut += uint64(n)
 		l.writeFailed(err)
@@ -109,7 +155,14 @@ func (l *link) taken(n int) {
 		s.rest = s.rest[n:]
 		return
 	}
+	n -= len(s.rest)
 	s.rest = nil
+	l.th.stats.SharedOut += uint64(n)
+	if n < len(s.ref) {
+		s.ref = s.ref[n:]
+		return
+	}
+	s.ref = nil
 	l.shrink()
 	l.role.drained(l)
 	if l.is(lfFinish) && l.held() == 0 {
@@ -126,13 +179,18 @@ func (l *link) held() int {
 	return 0
 }
 
+// forfeit drops what waits: nobody will take it.
+func (l *link) forfeit() {
+	if l.store != nil {
+		l.store.rest, l.store.ref = nil, nil
+	}
+}
+
 // writeFailed: the wire takes no more. What the peer sent before may still be
 // read, so the link ends when that is done.
 func (l *link) writeFailed(err error) {
 	l.flags |= lfTxDead
-	if l.store != nil {
-		l.store.rest = nil
-	}
+	l.forfeit()
 	cause := &TransportError{Op: "write", Err: err}
 	if l.is(lfEOF | lfNoRead | lfLinger | lfFinish) {
 		l.doom(cause)

@@ -13,6 +13,7 @@ type Stats struct {
 	Refused      uint64 // of these, refused by FilterConn or for lack of room
 	BytesIn      uint64 // bytes read from wires
 	BytesOut     uint64 // bytes that wires took
+	SharedOut    uint64 // of these, bytes of messages shared by many receivers: taken from where they are, not copied
 	Messages     uint64 // WebSocket messages received
 	Sent         uint64 // WebSocket messages sent
 	Requests     uint64 // HTTP requests
@@ -37,6 +38,7 @@ func (s *Stats) add(o *Stats) {
 	s.Refused += o.Refused
 	s.BytesIn += o.BytesIn
 	s.BytesOut += o.BytesOut
+	s.SharedOut += o.SharedOut
 	s.Messages += o.Messages
 	s.Sent += o.Sent
 	s.Requests += o.Requests

@@ -238,9 +238,13 @@ func (w *streamWire) settle() {
 		return
 	}
 	if w.holder != nil && w.out == 0 && l.choked() && !l.is(lfTxDead) {
-		w.out = len(l.store.rest)
+		p := l.store.rest
+		if len(p) == 0 {
+			p = l.store.ref
+		}
+		w.out = len(p)
 		was := w.callOut()
-		err := w.holder.Send(l.store.rest)
+		err := w.holder.Send(p)
 		w.back(was)
 		if err != nil {
 			w.out, w.sent = 0, 0

@@ -184,9 +184,7 @@ func (w *streamWire) closed(err error) {
 	}
 	cut := l.choked()
 	l.flags |= lfTxDead
-	if l.store != nil {
-		l.store.rest = nil
-	}
+	l.forfeit()
 	w.out, w.sent = 0, 0
 	switch {
 	case err != nil && err != io.EOF:

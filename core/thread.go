@@ -50,6 +50,7 @@ type Thread struct {
 	bell    bell
 	posts   postQueue
 	headers headerPool
+	casts   *casting // made with the first group's message
 
 	conns       int          // links of peers
 	load        atomic.Int32 // the same with those on their way here, for other threads

@@ -92,14 +92,18 @@ type postQueue struct {
 // Post runs fn on the thread, in the order of the calls: exactly once, also
 // while the engine stops. ErrFull if Limits.PostQueue functions wait, ErrStopped
 // after the end. It never blocks. Any goroutine.
-func (th *Thread) Post(fn func()) error {
+func (th *Thread) Post(fn func()) error { return th.post(fn, true) }
+
+// post is Post. What is bounded by what it serves, one at a time for each, does
+// not count against the limit.
+func (th *Thread) post(fn func(), counts bool) error {
 	q := &th.posts
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
 		return ErrStopped
 	}
-	if over(len(q.waits)+1, th.eng.limits.PostQueue) {
+	if counts && over(len(q.waits)+1, th.eng.limits.PostQueue) {
 		q.mu.Unlock()
 		return ErrFull
 	}
