@@ -1,6 +1,194 @@
 package core
 
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
 // OriginPolicy decides whether a WebSocket may be opened from a page of this
 // origin, for example "https://example.org": a browser lets any page open one to
-// any server, with the user's cookies (RFC 6455 10.2). Loop thread only.
+// any server, with the user's cookies (RFC 6455 10.2). It is asked about requests
+// that have an Origin field; "null" is what a page without an origin of its own
+// sends, such as a file. What it refuses is answered with 403. Loop thread only.
 type OriginPolicy func(r *Request, origin string) bool
+
+// SameOrigin lets in pages that came from the host and port that the request's
+// Host field names. The scheme is not compared, as TLS may end in front of us; it
+// only says which port is meant where none is written. What is no origin of the
+// web, "null" among it, is refused. A page whose own name leads here passes,
+// whatever the name: who needs protection from that lists its Origins.
+func SameOrigin(r *Request, origin string) bool {
+	o, ok := parseOrigin(origin)
+	if !ok || o.defaultPort() == 0 {
+		return false
+	}
+	host, port, ok := splitAuthority(r.Host(), true)
+	if port == 0 {
+		port = o.defaultPort()
+	}
+	return ok && o.host == host && o.port == port
+}
+
+// AnyOrigin lets all pages in. It is right where a WebSocket gives a foreign page
+// nothing that its author could not fetch himself: no session, no inner network.
+func AnyOrigin(*Request, string) bool { return true }
+
+// Origins lets in pages of the listed origins: "https://example.org",
+// "http://localhost:8080", and "https://*.example.org" for all names below
+// example.org, itself not included. Scheme, host and port are compared; where no
+// port is written it is the scheme's own. What is listed and is no origin lets
+// nobody in. The policy can be used by several vhosts.
+func Origins(list ...string) OriginPolicy {
+	type entry struct {
+		origin
+		below string // ".example.org"
+	}
+	var all []entry
+	for _, s := range list {
+		e := entry{}
+		scheme, rest, _ := strings.Cut(s, "://")
+		if name, wild := strings.CutPrefix(rest, "*."); wild {
+			s, e.below = scheme+"://"+name, "."
+		}
+		o, ok := parseOrigin(s)
+		if !ok {
+			continue
+		}
+		if e.origin = o; e.below != "" {
+			e.below += o.host
+		}
+		all = append(all, e)
+	}
+	return func(_ *Request, s string) bool {
+		o, ok := parseOrigin(s)
+		if !ok {
+			return false
+		}
+		for i := range all {
+			e := &all[i]
+			if o.scheme != e.scheme || o.port != e.port {
+				continue
+			}
+			if e.below == "" && o.host == e.host || e.below != "" && len(o.host) > len(e.below) && strings.HasSuffix(o.host, e.below) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// origin is scheme, host and port (RFC 6454 4), in the form in which equal ones
+// are equal.
+type origin struct {
+	scheme, host string
+	port         int // 0: none written, and the scheme has none
+}
+
+func (o *origin) defaultPort() int {
+	switch o.scheme {
+	case "http", "ws":
+		return 80
+	case "https", "wss":
+		return 443
+	}
+	return 0
+}
+
+// parseOrigin reads scheme "://" host [ ":" port ] (RFC 6454 6.2): no path, no
+// user, no list.
+func parseOrigin(s string) (o origin, ok bool) {
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found || !validScheme(scheme) {
+		return o, false
+	}
+	o.scheme = strings.ToLower(scheme)
+	if o.host, o.port, ok = splitAuthority(rest, false); !ok {
+		return o, false
+	}
+	if o.port == 0 {
+		o.port = o.defaultPort()
+	}
+	return o, true
+}
+
+// validScheme: RFC 3986 3.1.
+func validScheme(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i] | 0x20
+		if letter := 'a' <= c && c <= 'z'; !letter && (i == 0 || (s[i] < '0' || s[i] > '9') && strings.IndexByte("+-.", s[i]) < 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// splitAuthority takes host and port apart. Letters come out lower-case, a name
+// without its final dot, an IPv6 address in its one canonical form in brackets. port
+// is 0 if there is none; emptyPort allows a colon with nothing behind it.
+func splitAuthority(s string, emptyPort bool) (host string, port int, ok bool) {
+	var end int
+	if inside, ok := strings.CutPrefix(s, "["); ok {
+		inside, _, ok = strings.Cut(inside, "]")
+		addr, err := netip.ParseAddr(inside)
+		if !ok || err != nil || !addr.Is6() || addr.Zone() != "" {
+			return "", 0, false
+		}
+		host, end = "["+addr.String()+"]", len(inside)+2
+	} else {
+		if end = strings.IndexByte(s, ':'); end < 0 {
+			end = len(s)
+		}
+		host = strings.ToLower(strings.TrimSuffix(s[:end], "."))
+		if !validOriginHost(host) {
+			return "", 0, false
+		}
+	}
+	rest := s[end:]
+	switch {
+	case rest == "":
+		return host, 0, true
+	case rest == ":":
+		return host, 0, emptyPort
+	case rest[0] != ':' || len(rest) > len(":65535"):
+		return "", 0, false
+	}
+	n, err := strconv.ParseUint(rest[1:], 10, 16)
+	return host, int(n), err == nil && n > 0
+}
+
+// validOriginHost is narrower than a URI's host: browsers send names in ASCII and
+// percent-encode nothing in them.
+func validOriginHost(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && strings.IndexByte("-._~", c) < 0 {
+			return false
+		}
+	}
+	return s != "" && s[0] != '.'
+}
+
+// checkOrigin asks the vhost's policy; status is 0 if the page may open it.
+func (r *h1Role) checkOrigin(l *link) (status int, text string) {
+	t := r.req.table
+	from, ok := t.Fragment("origin", 0)
+	if !ok {
+		return 0, "" // no browser: it could say what it likes
+	}
+	if _, twice := t.Fragment("origin", 1); twice {
+		return 400, "two origin fields"
+	}
+	c := l.own
+	policy := c.vh.cfg.Origin
+	if policy == nil {
+		policy = SameOrigin
+	}
+	c.calling("Origin")
+	allowed := policy(r.req, string(from))
+	c.called()
+	if !allowed {
+		return 403, "origin not allowed"
+	}
+	return 0, ""
+}

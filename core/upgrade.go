@@ -16,6 +16,10 @@ func (r *h1Role) upgrade(l *link) {
 		r.refuseUpgrade(l, status, text)
 		return
 	}
+	if status, text := r.checkOrigin(l); status != 0 {
+		r.refuseUpgrade(l, status, text)
+		return
+	}
 	b, echo := c.vh.chooseWS(req)
 	if b == nil {
 		r.refuseUpgrade(l, 400, "no such subprotocol")
@@ -117,7 +121,8 @@ func usable(b *binding) *binding {
 
 // refuseUpgrade answers without upgrading.
 func (r *h1Role) refuseUpgrade(l *link, status int, text string) {
-	l.own.vh.log.Info("websocket refused", "conn", l.own.String(), "peer", l.own.peer, "status", status, "why", text)
+	l.own.vh.log.Info("websocket refused", "conn", l.own.String(), "peer", l.own.peer, "status", status, "why", text,
+		"origin", r.req.Header("origin"))
 	if status == 426 {
 		// RFC 6455 4.4: say which version would do.
 		w := &r.req.w

@@ -43,6 +43,9 @@ func main() {
 		VHosts: []core.VHost{{
 			Name: "echo",
 			Addr: *addr,
+			// It echoes to whoever asks and knows no session: a foreign
+			// page can do no harm through it.
+			Origin: core.AnyOrigin,
 			Protocols: []core.Protocol{{
 				Name:    "echo",
 				AnyName: true,
