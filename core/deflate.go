@@ -1,6 +1,13 @@
 package core
 
-import "anyloop/core/flate"
+import (
+	"errors"
+	"fmt"
+
+	"anyloop/core/deflate"
+	"anyloop/core/flate"
+	"anyloop/core/ws"
+)
 
 // Deflate has the options of permessage-deflate (RFC 7692) on a vhost. The zero
 // value is what most want: both directions compressed, windows of 4 KiB, nothing
@@ -26,4 +33,170 @@ type Deflate struct {
 	// do without takeover, and one that would have to keep a window in the
 	// middle of a message is closed with 1013.
 	Memory int64
+}
+
+// The defaults of Deflate.
+const (
+	deflateBits      = 12
+	deflateThreshold = 64
+	deflateMemory    = 256 << 20
+)
+
+// settled returns d with its defaults, and what is wrong with it.
+func (d Deflate) settled() (Deflate, error) {
+	pick(&d.WindowBits, deflateBits)
+	pick(&d.PeerWindowBits, deflateBits)
+	pick(&d.Threshold, deflateThreshold)
+	pick(&d.Memory, deflateMemory)
+	for _, b := range []int{d.WindowBits, d.PeerWindowBits} {
+		if b < flate.MinBits || b > flate.MaxBits {
+			return d, fmt.Errorf("Deflate: a window of %d bits; it has 8 to 15", b)
+		}
+	}
+	return d, nil
+}
+
+// ErrNoDeflate says that a connection does not compress.
+var ErrNoDeflate = errors.New("core: permessage-deflate is not in use on this connection")
+
+// TuneDeflate changes what is not negotiated, from the next message on: the size
+// of the pieces that Receive gets (bytes; at most what the vhost's RxPiece says)
+// and the threshold below which messages are sent as they are. 0 leaves a value
+// as it is. ErrNoDeflate if the connection does not compress. Loop thread only.
+func (c *Conn) TuneDeflate(piece, threshold int) error {
+	r, ok := c.link.role.(*wsRole)
+	if !ok || r.z == nil {
+		return ErrNoDeflate
+	}
+	if piece > 0 {
+		most := inflatePiece
+		if n := c.limits().RxPiece; n > 0 {
+			most = min(most, n)
+		}
+		r.z.piece = min(max(piece, 128), most)
+	}
+	if threshold != 0 {
+		r.z.threshold = max(threshold, 0)
+	}
+	return nil
+}
+
+// DeflateInfo tells what was agreed upon with the peer.
+type DeflateInfo struct {
+	ServerBits, ClientBits             int // windows of what each side sends, as powers of two
+	ServerNoTakeover, ClientNoTakeover bool
+	Memory                             int // bytes kept for this connection now, both directions
+}
+
+// Deflate returns what was agreed upon; ok is false if the connection does not
+// compress. Loop thread only.
+func (c *Conn) Deflate() (info DeflateInfo, ok bool) {
+	r, is := c.link.role.(*wsRole)
+	if !is || r.z == nil {
+		return info, false
+	}
+	p := r.z.params
+	return DeflateInfo{p.ServerBits, p.ClientBits, p.ServerNoTakeover, p.ClientNoTakeover,
+		r.z.rx.Memory() + r.z.tx.Memory() + len(r.z.held)}, true
+}
+
+// takeMemory takes n bytes of what the vhost's windows may use together, or none;
+// a negative n gives back.
+func (vh *VirtualHost) takeMemory(n int64) bool {
+	used := vh.zMemory.Add(n)
+	if n > 0 && vh.zip != nil && over(used, vh.zip.Memory) {
+		vh.zMemory.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (vh *VirtualHost) giveMemory(n int64) { vh.zMemory.Add(-n) }
+
+// keptFor is what a connection may keep between messages.
+func keptFor(p deflate.Params) (n int64) {
+	if !p.ServerNoTakeover {
+		n += 1<<p.ServerBits + packSlack
+	}
+	if !p.ClientNoTakeover {
+		n += 1<<p.ClientBits + packSlack
+	}
+	return n
+}
+
+// packSlack is what a direction keeps besides its window.
+const packSlack = 2 << 10
+
+// acceptDeflate negotiates compression as a server. answer is the field's value,
+// "" without.
+func (c *Conn) acceptDeflate(b *binding, req *Request) (z *packer, answer string) {
+	vh := c.vh
+	if vh.zip == nil || req.table.Get("sec-websocket-extensions") == nil {
+		return nil, ""
+	}
+	d := *vh.zip
+	if f := b.proto.Deflate; f != nil {
+		c.calling("Deflate")
+		ok := f(c, req, &d)
+		c.called()
+		if !ok {
+			return nil, ""
+		}
+		var err error
+		if d, err = d.settled(); err != nil {
+			vh.log.Warn("a connection goes without compression", "conn", c.String(), "err", err)
+			return nil, ""
+		}
+	}
+	policy := deflate.Policy{Takeover: d.Takeover, Bits: d.WindowBits, PeerBits: d.PeerWindowBits}
+	p, answer, ok := policy.Accept(req.table.Values("sec-websocket-extensions"))
+	if !ok {
+		return nil, ""
+	}
+	kept := keptFor(p)
+	if !vh.takeMemory(kept) {
+		// The vhost's memory is used up: without takeover nothing is kept.
+		policy.Takeover = false
+		if p, answer, ok = policy.Accept(req.table.Values("sec-websocket-extensions")); !ok {
+			return nil, ""
+		}
+		kept = 0
+	}
+	return newPacker(vh, ws.Server, p, &d, kept), answer
+}
+
+// clientDeflate returns what a client offers, nil for nothing.
+func clientDeflate(vh *VirtualHost, d *Dial) (*Deflate, error) {
+	switch {
+	case d.NoDeflate:
+		return nil, nil
+	case d.Deflate == nil:
+		return vh.zip, nil
+	}
+	s, err := d.Deflate.settled()
+	return &s, err
+}
+
+// policy is what a client offers. With the vhost's memory used up it is not to
+// keep anything.
+func (r *clientRole) policy() *deflate.Policy {
+	return &deflate.Policy{Takeover: r.zip.Takeover, Bits: r.zip.WindowBits, PeerBits: r.zip.PeerWindowBits}
+}
+
+// confirm holds the server's answer against what was offered.
+func (r *clientRole) confirm(l *link) (*packer, error) {
+	values := r.res.table.Values("sec-websocket-extensions")
+	if r.zip == nil {
+		return nil, nil // ws.CheckAnswer has seen to it that there is no answer
+	}
+	p, agreed, err := r.policy().Confirm(values)
+	if err != nil || !agreed {
+		return nil, err
+	}
+	vh := l.own.vh
+	kept := keptFor(p)
+	if !vh.takeMemory(kept) {
+		return nil, &LimitError{Limit: "Deflate.Memory"}
+	}
+	return newPacker(vh, ws.Client, p, r.zip, kept), nil
 }

@@ -117,12 +117,13 @@ func (l *link) consume(p []byte, kept bool) {
 func (l *link) resumeInput() {
 	t := l.tail()
 	l.flags &^= lfAgain
-	if len(t) == 0 {
+	if len(t) == 0 && !l.is(lfHolds) {
 		l.tellEOF()
 		return
 	}
-	s := l.store
-	s.tail = nil
+	if len(t) > 0 {
+		l.store.tail = nil
+	}
 	n := l.role.input(l, t)
 	if n < len(t) && l.flags&(lfDoomed|lfDead) == 0 {
 		l.keep().tail = t[n:]
@@ -157,7 +158,7 @@ func (l *link) endOfStream() {
 		l.doom(l.cause())
 		return
 	}
-	if l.is(lfAgain) || l.own.pause != 0 || l.waiting() {
+	if l.is(lfAgain) || l.own.pause != 0 && !l.is(lfHandshake) || l.waiting() {
 		return // resumeInput reports it behind the bytes
 	}
 	l.role.eof(l)

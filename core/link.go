@@ -50,6 +50,8 @@ const (
 	lfWantOut                         // a role that writes itself waits for the descriptor
 	lfParked                          // was watched by the loop that was left
 	lfForgotten                       // counted out
+	lfHandshake                       // a client's opening handshake: no pause holds back its input
+	lfHolds                           // the role holds input of its own: it goes on without new bytes
 )
 
 // linkConn is a link and its conn in one allocation.
@@ -155,7 +157,7 @@ func (l *link) mayRead() bool {
 	if l.flags&(lfEOF|lfNoRead|lfDead|lfDoomed) != 0 {
 		return false
 	}
-	if l.is(lfLinger) {
+	if l.is(lfLinger | lfHandshake) {
 		return true
 	}
 	return l.own.pause == 0 && !l.is(lfAgain)

@@ -81,7 +81,7 @@ func (th *Thread) serveConn(c *Conn) {
 		c.closing(c.cause)
 	}
 	if c == l.own && l.flags&lfDoomed == 0 && c.pause == 0 {
-		if len(l.tail()) > 0 || l.is(lfEOF) {
+		if len(l.tail()) > 0 || l.is(lfEOF|lfHolds) {
 			l.resumeInput()
 		}
 		if l.is(lfHangup) && !l.is(lfWatched) && l.mayRead() {

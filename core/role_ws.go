@@ -1,9 +1,6 @@
 package core
 
 import (
-	"encoding/binary"
-	"errors"
-
 	"anyloop/core/ws"
 )
 
@@ -15,6 +12,7 @@ type wsRole struct {
 	w       WSWriter
 	valid   int64   // when the peer last proved to be there
 	rare    *wsRare // what few connections need at a time
+	z       *packer // permessage-deflate, if it was agreed upon
 	sub     wsClosing
 	txOpen  bool // an outgoing message lacks its final fragment
 	pongDue bool
@@ -47,46 +45,28 @@ func newWSLimits(l *Limits) wsLimits {
 	return lim
 }
 
-// wsClosing is how far the closing handshake is:
-//
-//	open       --our close, output choked-->  wantClose  --drained--> sentClose
-//	open       --our close-->                 sentClose  --peer's Close, EOF, CloseTimeout--> end
-//	open       --peer's Close-->              echoed     --flushed--> end
-//	any        --protocol error-->            failed     --flushed, lingered--> end
-type wsClosing uint8
-
-const (
-	wsOpen wsClosing = iota
-	wsWantClose
-	wsSentClose
-	wsEchoed
-	wsFailed
-)
-
+// wsOptional is what a WebSocket has that not all have.
 type wsOptional uint8
 
 const (
 	wsHasPong wsOptional = 1 << iota
 	wsHasPeerClose
-)
-
-// Phases of the link's limit.
-const (
-	phasePing  uint8 = 0x10 + iota // until the next Ping
-	phasePong                      // until the peer counts as gone
-	phaseIdle                      // until a message is overdue
-	phaseClose                     // until the peer's Close is overdue
-	phaseSend                      // until our Close could be sent
+	wsClient // we are the client: our frames are masked
 )
 
 func (*wsRole) name() string { return "ws" }
 
-// newWS makes the role of an accepted upgrade; the handler is made by the
-// caller, since its maker may look at the conn.
-func newWS(c *Conn, h WSHandler) *wsRole {
-	r := &wsRole{h: h}
-	r.dec.Init(ws.Server)
+func (r *wsRole) is(o wsOptional) bool { return r.opt&o != 0 }
+
+// newWS makes the role of an opened WebSocket; the handler is made by the
+// caller, since its maker may look at the conn. z is nil without compression.
+func newWS(c *Conn, h WSHandler, side ws.Side, z *packer) *wsRole {
+	r := &wsRole{h: h, z: z}
+	r.dec.Init(side)
 	r.w.c = c
+	if side == ws.Client {
+		r.opt = wsClient
+	}
 	if _, ok := h.(WSPonger); ok {
 		r.opt |= wsHasPong
 	}
@@ -96,20 +76,14 @@ func newWS(c *Conn, h WSHandler) *wsRole {
 	return r
 }
 
-// established starts the limits.
-func (r *wsRole) established(l *link) {
-	now := l.th.now()
-	r.valid = now
-	if l.own.limits().IdleTimeout > 0 {
-		r.seldom().heard = now
-	}
-	l.phase = 0
-	r.rearm(l)
-}
-
 func (r *wsRole) input(l *link, p []byte) int {
 	c := l.own
 	lim := &c.vh.wsLimits.Limits
+	if r.z != nil {
+		if lim = &c.vh.zLimits.Limits; !r.inflateHeld(l) {
+			return 0
+		}
+	}
 	used := 0
 	var ev ws.Event
 	for used < len(p) {
@@ -130,6 +104,10 @@ func (r *wsRole) input(l *link, p []byte) int {
 			return used
 		}
 		r.event(l, &ev)
+		if l.is(lfHolds) {
+			l.flags |= lfAgain
+			return used
+		}
 	}
 	return used
 }
@@ -138,14 +116,19 @@ func (r *wsRole) event(l *link, ev *ws.Event) {
 	c := l.own
 	switch ev.Kind {
 	case ws.Data:
-		if c.state == stOpen {
-			r.receive(c, ev)
+		if c.state != stOpen {
+			return
 		}
+		if ev.Compressed {
+			r.inflate(l, ev)
+			return
+		}
+		r.receive(c, ev)
 	case ws.KindPing:
 		r.gotPing(l, ev.Payload)
 	case ws.KindPong:
 		r.proven(l)
-		if r.opt&wsHasPong != 0 && c.state == stOpen {
+		if r.is(wsHasPong) && c.state == stOpen {
 			c.calling("Pong")
 			err := r.h.(WSPonger).Pong(c, ev.Payload)
 			c.called()
@@ -207,11 +190,20 @@ func (r *wsRole) data(c *Conn, p []byte, op ws.Opcode, first, final bool) error 
 	if final {
 		c.link.th.stats.Sent++
 	}
+	if r.z != nil && r.z.packs(first, final, len(p)) {
+		r.pack(c.link, op, first, final, p)
+		return nil
+	}
 	r.frame(c.link, op, final, p)
 	return nil
 }
 
 func (r *wsRole) frame(l *link, op ws.Opcode, fin bool, p []byte) {
+	if r.is(wsClient) {
+		b := l.outbuf(ws.MaxHeader + len(p))
+		*b = ws.AppendFrame(*b, ws.Header{Fin: fin, Op: op, Masked: true, Mask: l.th.maskKey()}, p)
+		return
+	}
 	if len(p) < writevFrom {
 		b := l.outbuf(ws.MaxHeader + len(p))
 		*b = ws.AppendPlain(*b, op, fin, p)
@@ -236,10 +228,6 @@ func (r *wsRole) drained(l *link) {
 	l.own.flags |= cfUnchoke
 }
 
-// progressed: the kernel takes bytes only as the peer's acknowledges earlier
-// ones, which proves that it is there.
-func (r *wsRole) progressed(l *link) { r.valid = l.th.now() }
-
 // gotPing answers with a Pong ahead of user data (RFC 6455 5.5.3: of several
 // Pings not yet answered, the last counts).
 func (r *wsRole) gotPing(l *link, data []byte) {
@@ -260,232 +248,17 @@ func (r *wsRole) sendPong(l *link) {
 	r.rare.pong, r.pongDue = nil, false
 }
 
-// gotClose: the peer's Close frame.
-func (r *wsRole) gotClose(l *link, ev *ws.Event) {
-	c := l.own
-	if r.sub == wsSentClose || r.sub == wsWantClose {
-		r.sub = wsEchoed
-		l.phase = 0
-		l.finish(c.cause, false) // RFC 6455 7.1.1: the server closes the TCP connection
-		return
-	}
-	cause := &CloseError{Code: int(ev.Code), Text: string(ev.Payload), Remote: true}
-	if c.cause == nil {
-		c.cause = cause
-	}
-	if r.opt&wsHasPeerClose != 0 && c.state == stOpen {
-		c.calling("PeerClose")
-		err := r.h.(PeerCloser).PeerClose(c, cause.Code, cause.Text)
-		c.called()
-		if err != nil {
-			c.state = stClosing
-			l.doom(cause)
-			return
-		}
-	}
-	c.state = stClosing
-	c.flags &^= cfAsked | cfUnchoke | cfClose
-	r.sub = wsEchoed
-	code := ev.Code
-	b := l.outbuf(ws.MaxHeader + 125)
-	if code == ws.CloseNoStatus {
-		*b = ws.AppendFrame(*b, ws.Header{Fin: true, Op: ws.Close}, nil)
-	} else {
-		*b = ws.AppendClose(*b, code, cause.Text, nil)
-	}
-	l.phase = 0
-	l.finish(cause, false)
-}
-
-// broken: the peer broke the protocol. Its Close cannot be understood any more,
-// so ours is sent and the rest of its input dropped (RFC 6455 7.1.7).
-func (r *wsRole) broken(l *link, err error) {
-	c := l.own
-	code, text := ws.CloseProtocolError, err.Error()
-	var pe *ws.PeerError
-	if errors.As(err, &pe) {
-		code, text = pe.Code, pe.Text
-	}
-	c.vh.log.Info("websocket protocol error", "conn", c.String(), "peer", c.peer, "code", int(code), "err", err)
-	if c.cause == nil {
-		c.cause = err
-	}
-	if c.state == stOpen {
-		c.state = stClosing
-	}
-	c.flags &^= cfAsked | cfUnchoke | cfClose
-	if r.sub == wsOpen {
-		b := l.outbuf(ws.MaxHeader + 125)
-		*b = ws.AppendClose(*b, code, text, nil)
-	}
-	r.sub = wsFailed
-	l.phase = 0
-	l.finish(c.cause, true)
-}
-
-// closeConn begins our side of the closing handshake.
-func (r *wsRole) closeConn(c *Conn, cause error) {
-	l := c.link
-	var te *TransportError
-	if errors.Is(cause, ErrDrop) || errors.As(cause, &te) || l.is(lfTxDead) || r.sub != wsOpen {
-		l.doom(cause)
-		return
-	}
-	l.flags &^= lfAgain
-	r.dec.Discard()
-	if l.choked() {
-		r.sub = wsWantClose
-		l.arm(phaseSend, c.limits().FlushTimeout)
-		return
-	}
-	r.sendClose(l)
-}
-
-// sendClose sends our Close frame and waits for the peer's.
-func (r *wsRole) sendClose(l *link) {
-	c := l.own
-	code, text := closeFrame(c.cause)
-	b := l.outbuf(ws.MaxHeader + 125)
-	*b = ws.AppendClose(*b, code, text, nil)
-	r.sub = wsSentClose
-	l.arm(phaseClose, c.limits().CloseTimeout)
-	if len(l.tail()) > 0 {
-		l.th.queue(c)
-	}
-}
-
-// sendable reports whether a close code may be sent; a CloseCode has 16 bits.
-func sendable(code int) bool { return code>>16 == 0 && ws.CloseCode(code).Sendable() }
-
-// closeFrame maps what ended a conn to what the peer is told.
-func closeFrame(cause error) (code ws.CloseCode, text string) {
-	var ce *CloseError
-	var le *LimitError
-	switch {
-	case errors.As(cause, &ce):
-		if !sendable(ce.Code) {
-			return ws.CloseInternalError, ""
-		}
-		return ws.CloseCode(ce.Code), ce.Text
-	case errors.Is(cause, ErrStopped):
-		return ws.CloseGoingAway, "server is going away"
-	case errors.As(cause, &le):
-		if le.After > 0 {
-			return ws.CloseGoingAway, le.Limit
-		}
-		return ws.CloseTooBig, le.Limit
-	}
-	return ws.CloseInternalError, ""
-}
-
-func (r *wsRole) eof(l *link) {
-	c := l.own
-	if c.cause != nil && r.sub != wsOpen {
-		l.quit(c.cause)
-		return
-	}
-	l.quit(errPeerGone)
-}
-
 func (r *wsRole) stop(l *link) { l.own.closing(errShutdown) }
 
 func (r *wsRole) allowance(c *Conn) int { return maxAllowance }
 
-func (r *wsRole) pausing(c *Conn, paused bool) {
-	if r.sub != wsOpen {
-		return
-	}
-	l := c.link
-	now := l.th.now()
-	rare := r.seldom()
-	if paused {
-		rare.paused = now
-		l.disarm()
-		return
-	}
-	r.valid += now - rare.paused
-	rare.heard += now - rare.paused
-	r.rearm(l)
-}
-
 func (r *wsRole) handler(*Conn) any { return r.h }
 
-// rearm starts the earliest of the limits that hold while open.
-func (r *wsRole) rearm(l *link) {
-	if r.sub != wsOpen || l.own.pause != 0 {
-		return
-	}
-	lim := l.own.limits()
-	phase, when := uint8(0), int64(never)
-	consider := func(ph uint8, from int64, d int64) {
-		if d > 0 && from+d < when {
-			phase, when = ph, from+d
-		}
-	}
-	if !r.pinged {
-		consider(phasePing, r.valid, int64(lim.PingInterval))
-	}
-	consider(phasePong, r.valid, int64(lim.PongTimeout))
-	if lim.IdleTimeout > 0 {
-		consider(phaseIdle, r.seldom().heard, int64(lim.IdleTimeout))
-	}
-	switch {
-	case phase == 0:
-		l.disarm()
-	case phase == phasePing && r.valid == l.th.now():
-		l.arm(phase, lim.PingInterval) // the usual case keeps to the cheap lists
-	default:
-		l.armAt(phase, when)
-	}
-}
-
-func (r *wsRole) expire(l *link) {
-	c := l.own
-	lim := c.limits()
-	switch l.phase {
-	case phasePing:
-		// The proof may have come since by bytes the wire took.
-		if r.valid+int64(lim.PingInterval) <= l.th.now() {
-			r.ping(l)
-		}
-		r.rearm(l)
-	case phasePong:
-		if r.valid+int64(lim.PongTimeout) > l.th.now() {
-			r.rearm(l)
-			return
-		}
-		c.cause = &LimitError{"PongTimeout", lim.PongTimeout}
-		c.state = stClosing
-		l.doom(c.cause)
-	case phaseIdle:
-		l.phase = 0
-		c.closing(&LimitError{"IdleTimeout", lim.IdleTimeout})
-	case phaseClose, phaseSend:
-		l.doom(c.cause)
-	}
-}
-
-// ping asks for a proof of life: 8 bytes, our time.
-func (r *wsRole) ping(l *link) {
-	r.pinged = true
-	if r.pingDue = l.choked(); r.pingDue {
-		return
-	}
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(l.th.now()))
-	r.frame(l, ws.Ping, true, b[:])
-}
-
-// proven: the peer is there.
-func (r *wsRole) proven(l *link) {
-	r.valid, r.pinged, r.pingDue = l.th.now(), false, false
-	r.rearm(l)
-}
-
-// ConfirmValid counts as a Pong: for applications whose own messages prove that
-// traffic flows both ways. Loop thread only.
-func (c *Conn) ConfirmValid() {
-	if r, ok := c.link.role.(*wsRole); ok && c.state == stOpen {
-		r.proven(c.link)
+// gone gives back what the compression holds.
+func (r *wsRole) gone(l *link, err error) {
+	vh := l.own.vh
+	l.own.end(err)
+	if r.z != nil {
+		r.z.release(vh)
 	}
 }

@@ -8,28 +8,30 @@ import (
 
 // Stats counts what a service thread, or the whole engine, has done.
 type Stats struct {
-	Conns        int    // connections of peers now
-	Accepted     uint64 // connections accepted
-	Refused      uint64 // of these, refused by FilterConn or for lack of room
-	BytesIn      uint64 // bytes read from wires
-	BytesOut     uint64 // bytes that wires took
-	SharedOut    uint64 // of these, bytes of messages shared by many receivers: taken from where they are, not copied
-	Messages     uint64 // WebSocket messages received
-	Sent         uint64 // WebSocket messages sent
-	Requests     uint64 // HTTP requests
-	Reads        uint64 // read system calls
-	Writes       uint64 // write and writev system calls
-	Adds         uint64 // AddPollFD calls
-	Dels         uint64 // DelPollFD calls
-	Changes      uint64 // ChangeModePollFD calls
-	Chokes       uint64 // times a wire took less than everything
-	Wakes        uint64 // wake-ups handled
-	Posts        uint64 // posted functions run
-	AcceptPauses uint64 // times accepting stopped for lack of room or descriptors
-	HeaderWaits  uint64 // requests that waited for a header table
-	Panics       uint64 // panics in handlers
-	Misuses      uint64 // broken rules of the API
-	Headers      int    // header tables in use now
+	Conns           int    // connections of peers now
+	Accepted        uint64 // connections accepted
+	Refused         uint64 // of these, refused by FilterConn or for lack of room
+	BytesIn         uint64 // bytes read from wires
+	BytesOut        uint64 // bytes that wires took
+	SharedOut       uint64 // of these, bytes of messages shared by many receivers: taken from where they are, not copied
+	Messages        uint64 // WebSocket messages received
+	Sent            uint64 // WebSocket messages sent
+	Requests        uint64 // HTTP requests
+	Reads           uint64 // read system calls
+	Writes          uint64 // write and writev system calls
+	Adds            uint64 // AddPollFD calls
+	Dels            uint64 // DelPollFD calls
+	Changes         uint64 // ChangeModePollFD calls
+	Chokes          uint64 // times a wire took less than everything
+	Wakes           uint64 // wake-ups handled
+	Posts           uint64 // posted functions run
+	AcceptPauses    uint64 // times accepting stopped for lack of room or descriptors
+	HeaderWaits     uint64 // requests that waited for a header table
+	Dials           uint64 // connections begun by Dial
+	ConnectFailures uint64 // of these, those that did not come about
+	Panics          uint64 // panics in handlers
+	Misuses         uint64 // broken rules of the API
+	Headers         int    // header tables in use now
 }
 
 func (s *Stats) add(o *Stats) {
@@ -52,6 +54,8 @@ func (s *Stats) add(o *Stats) {
 	s.Posts += o.Posts
 	s.AcceptPauses += o.AcceptPauses
 	s.HeaderWaits += o.HeaderWaits
+	s.Dials += o.Dials
+	s.ConnectFailures += o.ConnectFailures
 	s.Panics += o.Panics
 	s.Misuses += o.Misuses
 	s.Headers += o.Headers

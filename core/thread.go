@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -50,7 +51,9 @@ type Thread struct {
 	bell    bell
 	posts   postQueue
 	headers headerPool
-	casts   *casting // made with the first group's message
+	casts   *casting      // made with the first group's message
+	zip     *packing      // made with the first compressed message
+	masks   *rand.ChaCha8 // made with the first frame of a client
 
 	conns       int          // links of peers
 	load        atomic.Int32 // the same with those on their way here, for other threads

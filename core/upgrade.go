@@ -44,8 +44,9 @@ func (r *h1Role) upgrade(l *link) {
 		return
 	}
 	c.introduce(h)
-	role := newWS(c, h)
-	r.write101(l, echo)
+	z, extensions := c.acceptDeflate(b, req)
+	role := newWS(c, h, ws.Server, z)
+	r.write101(l, echo, extensions)
 	l.role = role
 	c.flags |= cfOpened
 	role.established(l)
@@ -149,13 +150,17 @@ func (r *h1Role) refuseFiltered(l *link, err error) {
 	r.refuseUpgrade(l, status, text)
 }
 
-func (r *h1Role) write101(l *link, echo string) {
+func (r *h1Role) write101(l *link, echo, extensions string) {
 	b := l.outbuf(512)
 	out := append(*b, "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "...)
 	out = ws.AppendAccept(out, r.req.table.Get("sec-websocket-key"))
 	if echo != "" {
 		out = append(out, "\r\nsec-websocket-protocol: "...)
 		out = append(out, echo...)
+	}
+	if extensions != "" {
+		out = append(out, "\r\nsec-websocket-extensions: "...)
+		out = append(out, extensions...)
 	}
 	out = append(out, '\r', '\n')
 	out = appendFields(out, l.own.vh.cfg.Header, nil)

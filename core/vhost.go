@@ -26,6 +26,9 @@ type VirtualHost struct {
 	plain    *binding // for WebSockets without a subprotocol
 	anyWS    *binding // for subprotocols that nobody has
 	wsLimits wsLimits
+	zLimits  wsLimits // with compression
+	zip      *Deflate // nil: no compression
+	zMemory  atomic.Int64
 	h1Limits h1.Limits
 	refs     atomic.Int32 // conns
 	removed  atomic.Bool
@@ -107,6 +110,15 @@ func (e *Engine) addVHost(cfg VHost) (*VirtualHost, error) {
 		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
 	}
 	vh.wsLimits = newWSLimits(&vh.limits)
+	vh.zLimits = vh.wsLimits
+	vh.zLimits.RSV1 = true
+	if cfg.Deflate != nil {
+		d, err := cfg.Deflate.settled()
+		if err != nil {
+			return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
+		}
+		vh.zip = &d
+	}
 	vh.h1Limits = h1.Limits{MaxLine: vh.limits.RequestLine, MaxHeader: vh.limits.HeaderBytes,
 		MaxFields: vh.limits.HeaderFields, MaxBody: vh.limits.MaxBody}
 	socks, err := e.listen(vh)

@@ -18,6 +18,7 @@ func main() {
 	loopName := flag.String("loop", "poll", "event loop: "+app.Loops())
 	threads := flag.Int("threads", 1, "service threads")
 	maxMessage := flag.Int64("max-message", 16<<20, "largest message, bytes")
+	deflate := app.DeflateFlags()
 	logLevel := flag.String("log", "warn", "debug, info, warn, error or off")
 	flag.Parse()
 
@@ -36,6 +37,7 @@ func main() {
 		Log:     log,
 		Limits: core.Limits{
 			MaxMessage:  *maxMessage,
+			MaxInflated: *maxMessage,
 			MaxFrame:    *maxMessage,
 			WriteLimit:  int(*maxMessage),
 			OutboxBytes: int(*maxMessage),
@@ -45,7 +47,8 @@ func main() {
 			Addr: *addr,
 			// It echoes to whoever asks and knows no session: a foreign
 			// page can do no harm through it.
-			Origin: core.AnyOrigin,
+			Origin:  core.AnyOrigin,
+			Deflate: deflate(),
 			Protocols: []core.Protocol{{
 				Name:    "echo",
 				AnyName: true,

@@ -1,0 +1,341 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"anyloop/core/h1"
+	"anyloop/core/header"
+	"anyloop/core/ws"
+)
+
+// Dial describes a client's WebSocket.
+type Dial struct {
+	// URL is what to open: "ws://host:port/path?query". A user and password in
+	// it are sent as Basic authorization.
+	URL string
+	// Addr is where to connect instead of the URL's host: "127.0.0.1:80",
+	// "unix:/path" or "unix:@abstract".
+	Addr string
+	// Protocol names the protocol of the vhost whose WS handler serves the
+	// connection. Empty: that which the server chooses of Subprotocols if the
+	// vhost has one of its name, else the vhost's default protocol.
+	Protocol string
+	// WS makes the handler instead of a protocol's.
+	WS func(*Conn) WSHandler
+	// Subprotocols are offered to the server, best first (RFC 6455 4.1). One
+	// that answers without choosing is accepted.
+	Subprotocols []string
+	// Header is added to the request. The fields of the handshake itself are
+	// refused with ErrHeaderForbidden.
+	Header Header
+	// Host is the Host field; empty: from the URL.
+	Host string
+	// Origin is the Origin field, as browsers send it; empty: none.
+	Origin string
+	// LocalAddr is the address to connect from: "192.0.2.1", or with a port
+	// "192.0.2.1:5000".
+	LocalAddr string
+	// Interface is the name of the network interface to connect through.
+	Interface string
+	// Proxy is a proxy to go through: "http://user:password@host:port" (HTTP
+	// CONNECT) or "socks5://user:password@host:port". The proxy resolves the
+	// name. The environment is not looked at.
+	Proxy string
+	// Redirects is how many redirects are followed; 0 refuses the first.
+	// Authorization and cookies stay behind when the host changes.
+	Redirects int
+	// Check sees the server's whole answer before the WebSocket counts as
+	// open; an error makes the connection fail with it. Loop thread only.
+	Check func(c *Conn, r *Response) error
+	// Deflate overrides the vhost's options of compression; NoDeflate goes
+	// without.
+	Deflate   *Deflate
+	NoDeflate bool
+}
+
+// ConnectFailer is told that a connection which Dial began did not come about:
+// instead of Opened, once, and nothing follows. err is a *ConnectError. A handler
+// without it is not told; the vhost's log is.
+type ConnectFailer interface {
+	ConnectFailed(c *Conn, err error)
+}
+
+// Connector is told of an open connection that Dial began: what Opened is for a
+// server. r can be read until Connected returns.
+type Connector interface {
+	Connected(c *Conn, r *Response) error
+}
+
+// ConnectError says why a client's connection did not come about.
+type ConnectError struct {
+	Stage string // "connect", "proxy", "handshake", "redirect"
+	Addr  string // what was to be reached
+	// Status is that of an HTTP answer which was none of 101, else 0.
+	Status int
+	// Err is the cause: a *LimitError for a time limit, ErrStopped, ErrDrop or
+	// a *CloseError if we ended it, what the system or the server said.
+	Err error
+}
+
+func (e *ConnectError) Error() string {
+	return fmt.Sprintf("core: %s %s: %v", e.Stage, e.Addr, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// ErrNoTLS says that a wss or https URL cannot be dialled yet.
+var ErrNoTLS = errors.New("core: client TLS is not built in yet")
+
+// Response is the server's answer to a client's request: the status line and the
+// header. It can be read until the callback that it was given to returns. Loop
+// thread only.
+type Response struct {
+	head  h1.Response
+	table *header.Table // nil: over
+}
+
+// Status returns the status code, 0 when r is over.
+func (r *Response) Status() int {
+	if r.table == nil {
+		return 0
+	}
+	return r.head.Status
+}
+
+// Header returns the first value of a field, "" if there is none. The name is in
+// lower case.
+func (r *Response) Header(name string) string {
+	if r.table == nil {
+		return ""
+	}
+	return string(r.table.Get(name))
+}
+
+// Fields returns all header fields in order, names in lower case.
+func (r *Response) Fields() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for i := 0; r.table != nil && i < r.table.Len(); i++ {
+			n, v := r.table.At(i)
+			if !yield(string(n), string(v)) {
+				return
+			}
+		}
+	}
+}
+
+// Dial begins a WebSocket to a server, with this thread's loop, and returns at
+// once; vh has the protocols, limits, log and compression for it. The handler is
+// made later, and hears exactly one of Connected (if it is a Connector) and
+// ConnectFailed (if it is a ConnectFailer); only after Connected anything else.
+// Until then the conn can be closed, and a Writable asked for.
+//
+// Names are resolved on goroutines of the engine's, all their addresses are
+// tried, and Limits.ConnectTimeout and AnswerTimeout bound it. Errors: what is
+// wrong with d, ErrUnknownProtocol, ErrStopped, or a *LimitError if MaxConns
+// connections are served. Loop thread only.
+func (th *Thread) Dial(vh *VirtualHost, d Dial) (*Conn, error) {
+	th.checkVerb("Dial")
+	r := &clientRole{d: d}
+	if err := r.prepare(vh); err != nil {
+		return nil, fmt.Errorf("core: dial %s: %w", d.URL, err)
+	}
+	if err := th.hasRoom(); err != nil {
+		return nil, err
+	}
+	th.load.Add(1)
+	th.conns++
+	l := th.newLink(-1, r)
+	l.flags |= lfCounted | lfKeepFD | lfHandshake
+	th.drift(l)
+	c := l.own
+	c.setVHost(vh)
+	c.bind(r.bound)
+	r.arm(l)
+	th.stats.Dials++
+	th.force(func() { th.inService(l, func() { r.start(l) }) })
+	return c, nil
+}
+
+// inService runs f with l in service, which it is no longer when it returns. It
+// may be called while another link is, from a call of ours that this one made.
+func (th *Thread) inService(l *link, f func()) {
+	if l.is(lfDead) {
+		return
+	}
+	cur := th.cur
+	if cur != nil && cur != l {
+		cur.flush() // the cork is one for all
+	}
+	defer func() { th.cur = cur }()
+	defer th.rescue()
+	th.begin(l)
+	f()
+	th.finishService(l)
+}
+
+// prepare checks what can be checked at once.
+func (r *clientRole) prepare(vh *VirtualHost) error {
+	d := &r.d
+	var err error
+	if r.url, err = dialURL(d.URL); err != nil {
+		return err
+	}
+	if r.proxy, err = proxyURL(d.Proxy); err != nil {
+		return err
+	}
+	if r.bound = vh.dialled(d); r.bound == nil {
+		return ErrUnknownProtocol
+	}
+	for _, f := range d.Header {
+		if !h1.ValidField(f.Name, f.Value) {
+			return fmt.Errorf("%w: %q", ErrHeaderSyntax, f.Name)
+		}
+		if handshakeField(f.Name) {
+			return fmt.Errorf("%w: %q", ErrHeaderForbidden, f.Name)
+		}
+	}
+	if err := ws.CheckOffer(d.Subprotocols); err != nil {
+		return err
+	}
+	if !header.IsValue(d.Origin) || !header.IsValue(d.Host) {
+		return fmt.Errorf("%w: Origin or Host", ErrHeaderSyntax)
+	}
+	if r.zip, err = clientDeflate(vh, d); err != nil {
+		return err
+	}
+	r.at = target{iface: d.Interface}
+	return r.at.local(d.LocalAddr)
+}
+
+// dialled returns the binding of a client's conn: it hears of the failure, too.
+func (vh *VirtualHost) dialled(d *Dial) *binding {
+	if d.Protocol != "" {
+		if b := vh.byName[d.Protocol]; b != nil && (b.proto.WS != nil || d.WS != nil) {
+			return b
+		}
+		return nil
+	}
+	for _, name := range d.Subprotocols {
+		if b := vh.byName[name]; b != nil && b.proto.WS != nil {
+			return b
+		}
+	}
+	if vh.plain == nil && d.WS != nil && len(vh.bindings) > 0 {
+		return vh.bindings[0]
+	}
+	return vh.plain
+}
+
+// handshakeField reports whether a field is written by the handshake itself.
+func handshakeField(name string) bool {
+	switch name {
+	case "host", "connection", "upgrade", "origin", "content-length", "transfer-encoding":
+		return true
+	}
+	return strings.HasPrefix(name, "sec-websocket-")
+}
+
+func dialURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Scheme == "wss" || u.Scheme == "https":
+		return nil, ErrNoTLS
+	case u.Scheme != "ws" && u.Scheme != "http":
+		return nil, fmt.Errorf("scheme %q is none of ws, wss, http, https", u.Scheme)
+	case u.Hostname() == "":
+		return nil, errors.New("no host")
+	}
+	_, err = portOf(u, 80)
+	return u, err
+}
+
+func proxyURL(s string) (*url.URL, error) {
+	if s == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("proxy: %w", err)
+	case u.Scheme != "http" && u.Scheme != "socks5" && u.Scheme != "socks5h":
+		return nil, fmt.Errorf("proxy: scheme %q is none of http, socks5", u.Scheme)
+	case u.Hostname() == "":
+		return nil, errors.New("proxy: no host")
+	}
+	_, err = portOf(u, 1080)
+	return u, err
+}
+
+// portOf returns a URL's port, or the scheme's.
+func portOf(u *url.URL, def uint16) (uint16, error) {
+	if u.Port() == "" {
+		return def, nil
+	}
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("port %q is not a number from 1 to 65535", u.Port())
+	}
+	return uint16(n), nil
+}
+
+// local sets the address to connect from.
+func (t *target) local(s string) error {
+	if s == "" {
+		return nil
+	}
+	if a, err := netip.ParseAddr(s); err == nil {
+		t.laddr = a
+		return nil
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return fmt.Errorf("local address: %w", err)
+	}
+	t.laddr, t.lport = ap.Addr(), ap.Port()
+	return nil
+}
+
+// goal fills in where the socket is to be connected to: the proxy, Addr, or the
+// URL's host.
+func (r *clientRole) goal() (target, error) {
+	t := r.at
+	t.network = "tcp"
+	if r.proxy != nil {
+		def := uint16(80)
+		if r.proxy.Scheme != "http" {
+			def = 1080
+		}
+		t.host = r.proxy.Hostname()
+		t.port, _ = portOf(r.proxy, def)
+		return t, nil
+	}
+	if a := r.d.Addr; a != "" && r.hops == 0 {
+		if path, ok := strings.CutPrefix(a, "unix:"); ok {
+			t.network, t.path = "unix", path
+			return t, nil
+		}
+		host, port, err := net.SplitHostPort(a)
+		if err != nil {
+			return t, err
+		}
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return t, err
+		}
+		t.host, t.port = host, uint16(n)
+		return t, nil
+	}
+	t.host = r.url.Hostname()
+	t.port, _ = portOf(r.url, 80)
+	return t, nil
+}

@@ -1,0 +1,536 @@
+package core
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"anyloop/core/h1"
+	"anyloop/core/header"
+	"anyloop/core/socks"
+	"anyloop/core/ws"
+)
+
+// clientRole is a link of ours on its way to a WebSocket:
+//
+//	reaching --connected--> asking, or through a proxy:
+//	reaching --connected--> socks  --granted--> asking
+//	reaching --connected--> tunnel --2xx-->     asking
+//	asking   --101, checked--> (ws role)
+//	asking   --3xx, Redirects--> reaching
+//	any      --error, limit, Close, Stop--> ConnectFailed
+type clientRole struct {
+	baseRole
+	d      Dial
+	url    *url.URL
+	proxy  *url.URL
+	at     target
+	bound  *binding
+	zip    *Deflate     // nil: none is offered
+	offer  string       // of extensions, as it was sent
+	key    [24]byte     // Sec-WebSocket-Key
+	cancel func() error // of the connecting
+	socks  socks.Client
+	parser h1.ResponseParser
+	res    Response
+	state  clientState
+	hops   int // redirects followed
+}
+
+type clientState uint8
+
+const (
+	clReaching clientState = iota
+	clSocks
+	clTunnel
+	clAsking
+)
+
+// stages are what a ConnectError calls the states.
+var stages = [...]string{clReaching: "connect", clSocks: "proxy", clTunnel: "proxy", clAsking: "handshake"}
+
+// Phases of the link's limit.
+const (
+	phaseConnect uint8 = 0x30 + iota // until a connection, and a proxy's consent, are there
+	phaseAnswer                      // until the server has answered
+)
+
+func (*clientRole) name() string { return "client" }
+
+// allowance is 0: nothing is written before the WebSocket is open.
+func (*clientRole) allowance(*Conn) int { return 0 }
+
+func (r *clientRole) arm(l *link) { l.arm(phaseConnect, l.own.limits().ConnectTimeout) }
+
+// start begins to connect.
+func (r *clientRole) start(l *link) {
+	t, err := r.goal()
+	if err != nil {
+		r.fail(l, err)
+		return
+	}
+	r.state = clReaching
+	t.delay = l.own.limits().AttemptDelay
+	r.cancel = l.th.reach(t, func(from *link, peer string, err error) {
+		l.th.inService(l, func() { r.reached(l, from, peer, err) })
+	})
+}
+
+// reached: there is a socket, or there will be none.
+func (r *clientRole) reached(l *link, from *link, peer string, err error) {
+	r.cancel = nil
+	if err != nil {
+		r.fail(l, err)
+		return
+	}
+	l.inherit(from)
+	l.own.peer = peer
+	switch {
+	case r.proxy == nil:
+		r.ask(l)
+	case r.proxy.Scheme == "http":
+		r.askTunnel(l)
+	default:
+		r.askSocks(l)
+	}
+}
+
+func (r *clientRole) askSocks(l *link) {
+	port, _ := portOf(r.url, 80)
+	user, pass := credentials(r.proxy)
+	if err := r.socks.Init(r.url.Hostname(), port, user, pass); err != nil {
+		r.fail(l, err)
+		return
+	}
+	r.state = clSocks
+	b := l.outbuf(600)
+	*b = r.socks.Append(*b)
+}
+
+func (r *clientRole) askTunnel(l *link) {
+	port, _ := portOf(r.url, 80)
+	user, pass := credentials(r.proxy)
+	to, err := h1.AppendAuthority(nil, r.url.Hostname(), port, 0)
+	if err == nil {
+		b := l.outbuf(600)
+		*b, err = h1.AppendConnect(*b, string(to), user, pass)
+	}
+	if err != nil {
+		r.fail(l, err)
+		return
+	}
+	r.state = clTunnel
+	r.parser = h1.ResponseParser{Method: h1.CONNECT}
+}
+
+func credentials(u *url.URL) (user, pass string) {
+	if u.User != nil {
+		pass, _ = u.User.Password()
+		user = u.User.Username()
+	}
+	return user, pass
+}
+
+// ask sends the opening handshake (RFC 6455 4.1).
+func (r *clientRole) ask(l *link) {
+	var nonce [16]byte
+	l.th.random().Read(nonce[:])
+	ws.AppendKey(r.key[:0], nonce)
+	b := l.outbuf(1024)
+	out, err := r.appendRequest(*b)
+	if err != nil {
+		r.fail(l, err)
+		return
+	}
+	*b = out
+	r.state = clAsking
+	r.parser = h1.ResponseParser{Method: h1.GET}
+	l.arm(phaseAnswer, l.own.limits().AnswerTimeout)
+}
+
+// appendRequest writes the request; dst is returned as it was with an error.
+func (r *clientRole) appendRequest(dst []byte) ([]byte, error) {
+	d := &r.d
+	out, err := h1.AppendRequestLine(dst, "GET", requestTarget(r.url))
+	if err != nil {
+		return dst, err
+	}
+	host := []byte(d.Host)
+	if d.Host == "" || r.hops > 0 {
+		port, _ := portOf(r.url, 80)
+		if host, err = h1.AppendAuthority(nil, r.url.Hostname(), port, 80); err != nil {
+			return dst, err
+		}
+	}
+	if out, err = h1.AppendHost(out, string(host)); err != nil {
+		return dst, err
+	}
+	out = append(out, "upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: "...)
+	out = append(out, r.key[:]...)
+	out = append(out, '\r', '\n')
+	if d.Origin != "" {
+		out = appendFields(out, Header{{"origin", d.Origin}}, nil)
+	}
+	if len(d.Subprotocols) > 0 {
+		out = appendFields(out, Header{{"sec-websocket-protocol", strings.Join(d.Subprotocols, ", ")}}, nil)
+	}
+	if r.zip != nil {
+		r.offer = r.policy().Offer()
+		out = appendFields(out, Header{{"sec-websocket-extensions", r.offer}}, nil)
+	}
+	if user, pass := credentials(r.url); user != "" && !d.Header.has("authorization") {
+		out = append(out, "authorization: "...)
+		if out, err = h1.AppendBasic(out, user, pass); err != nil {
+			return dst, err
+		}
+		out = append(out, '\r', '\n')
+	}
+	out = appendFields(out, d.Header, nil)
+	return append(out, '\r', '\n'), nil
+}
+
+// requestTarget is the path and query, never empty (RFC 6455 3).
+func requestTarget(u *url.URL) string {
+	target := u.EscapedPath()
+	if target == "" {
+		target = "/"
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		target += "?" + u.RawQuery
+	}
+	return target
+}
+
+func (r *clientRole) input(l *link, p []byte) int {
+	used := 0
+	for l.flags&(lfDoomed|lfDead) == 0 {
+		if l.role != role(r) {
+			return used + l.role.input(l, p[used:])
+		}
+		n, more := r.step(l, p[used:])
+		used += n
+		if !more {
+			return used
+		}
+	}
+	return len(p)
+}
+
+// step consumes what it can of p in the present state.
+func (r *clientRole) step(l *link, p []byte) (n int, more bool) {
+	switch r.state {
+	case clSocks:
+		n, done, err := r.socks.Next(p)
+		if err != nil {
+			r.fail(l, err)
+			return n, false
+		}
+		if done {
+			r.ask(l)
+			return n, len(p) > n
+		}
+		b := l.outbuf(600)
+		*b = r.socks.Append(*b)
+		return n, n > 0 && len(p) > n
+	case clTunnel, clAsking:
+		return r.answer(l, p)
+	}
+	return len(p), false
+}
+
+// answer reads the head of a response.
+func (r *clientRole) answer(l *link, p []byte) (n int, more bool) {
+	lim := l.own.limits()
+	if r.res.table == nil {
+		r.res.table = l.th.headers.borrow(lim)
+	}
+	done, n, err := r.parser.Next(p, &r.res.head, r.res.table, &l.own.vh.h1Limits)
+	switch {
+	case err != nil:
+		r.fail(l, err)
+		return n, false
+	case !done:
+		return n, false
+	case r.res.head.Interim():
+		if err := r.parser.Skip(&r.res.head, r.res.table); err != nil {
+			r.fail(l, err)
+			return n, false
+		}
+		return n, true
+	case r.state == clTunnel:
+		status := r.res.head.Status
+		r.freeResponse(l)
+		if status/100 != 2 {
+			r.refused(l, status, fmt.Errorf("the proxy answered %d", status))
+			return n, false
+		}
+		r.ask(l)
+		return n, len(p) > n
+	}
+	r.answered(l)
+	return n, true
+}
+
+// answered judges the server's answer.
+func (r *clientRole) answered(l *link) {
+	res := &r.res
+	status := res.head.Status
+	if status != 101 {
+		r.notUpgraded(l, status)
+		return
+	}
+	chosen, err := ws.CheckAnswer(status, res.table, &ws.Asked{Key: r.key[:], Protocols: r.d.Subprotocols, Extensions: r.offer != ""})
+	if err == nil {
+		err = r.checkUpgrade(l)
+	}
+	var z *packer
+	if err == nil {
+		z, err = r.confirm(l)
+	}
+	if err != nil {
+		r.fail(l, err)
+		return
+	}
+	r.open(l, chosen, z)
+}
+
+// checkUpgrade lets Dial.Check look at the answer.
+func (r *clientRole) checkUpgrade(l *link) (err error) {
+	if r.d.Check == nil {
+		return nil
+	}
+	c := l.own
+	c.calling("Check")
+	err = r.d.Check(c, &r.res)
+	c.called()
+	return err
+}
+
+// open makes a WebSocket of the link.
+func (r *clientRole) open(l *link, chosen string, z *packer) {
+	c := l.own
+	b := r.bound
+	if r.d.Protocol == "" && r.d.WS == nil && chosen != "" {
+		if own := c.vh.byName[chosen]; own != nil && own.proto.WS != nil {
+			b = own
+		}
+	}
+	h := r.make(l, b)
+	if h == nil {
+		if z != nil {
+			z.release(c.vh)
+		}
+		r.fail(l, errors.New("the protocol has no handler for it"))
+		return
+	}
+	role := newWS(c, h, ws.Client, z)
+	l.role = role
+	l.flags &^= lfHandshake
+	c.flags |= cfOpened
+	role.established(l)
+	if c.pause != 0 {
+		role.pausing(c, true)
+	}
+	r.connected(l, h)
+	c.offer()
+}
+
+// make makes the handler, nil if there is none to be had.
+func (r *clientRole) make(l *link, b *binding) WSHandler {
+	c := l.own
+	maker := r.d.WS
+	if maker == nil {
+		if b = usable(b); b == nil {
+			return nil
+		}
+		maker = b.proto.WS
+	}
+	if b != nil && c.bound != b {
+		c.bind(b)
+	}
+	c.calling("WS")
+	h := maker(c)
+	c.called()
+	if h != nil {
+		c.introduce(h)
+	}
+	return h
+}
+
+// connected tells the handler, for which the answer can be read for the last time;
+// also after a panic its header table goes back.
+func (r *clientRole) connected(l *link, h WSHandler) {
+	defer r.freeResponse(l)
+	o, ok := h.(Connector)
+	if !ok {
+		return
+	}
+	c := l.own
+	c.flags |= cfInside
+	c.calling("Connected")
+	err := o.Connected(c, &r.res)
+	c.called()
+	c.flags &^= cfInside
+	c.after(err)
+}
+
+// notUpgraded: the server answered, but not with 101.
+func (r *clientRole) notUpgraded(l *link, status int) {
+	location := r.res.Header("location")
+	reason := string(bytes.Clone(r.res.head.Reason()))
+	switch status {
+	case 301, 302, 303, 307, 308:
+		r.redirect(l, status, location)
+		return
+	}
+	r.refused(l, status, fmt.Errorf("the server answered %d %s", status, reason))
+}
+
+// redirect goes where the server sends us, if we may.
+func (r *clientRole) redirect(l *link, status int, location string) {
+	if r.hops >= r.d.Redirects {
+		r.refused(l, status, fmt.Errorf("a redirect to %q is not followed", location))
+		return
+	}
+	to, err := r.url.Parse(location)
+	if location == "" || err != nil {
+		r.refused(l, status, fmt.Errorf("a redirect to %q", location))
+		return
+	}
+	if to, err = dialURL(to.String()); err != nil {
+		r.refused(l, status, fmt.Errorf("a redirect to %q: %w", location, err))
+		return
+	}
+	if !strings.EqualFold(to.Host, r.url.Host) {
+		r.d.Header = withoutSecrets(r.d.Header)
+	} else if to.User == nil {
+		to.User = r.url.User
+	}
+	r.url = to
+	r.hops++
+	r.letGo(l)
+	r.arm(l)
+	r.start(l)
+}
+
+// withoutSecrets leaves out what only the first host is to know.
+func withoutSecrets(h Header) (kept Header) {
+	for _, f := range h {
+		switch f.Name {
+		case "authorization", "cookie", "proxy-authorization":
+		default:
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// letGo closes the socket; the link lives on without one.
+func (r *clientRole) letGo(l *link) {
+	r.freeResponse(l)
+	l.unwatch() // and notes that it is adrift
+	if err := l.wireClose(); err != nil {
+		l.th.eng.log.Debug("close", "fd", l.fd, "err", err)
+	}
+	l.fd = -1
+	l.flags |= lfKeepFD
+	l.flags &^= lfEOF | lfNoRead | lfTxDead | lfHangup | lfAgain
+	l.th.cork = l.th.cork[:0]
+	l.store = nil
+}
+
+// freeResponse gives the header table back; the answer is over.
+func (r *clientRole) freeResponse(l *link) {
+	t := r.res.table
+	r.res = Response{}
+	l.th.headers.giveBack(t)
+}
+
+func (r *clientRole) fail(l *link, err error) { r.refused(l, 0, err) }
+
+func (r *clientRole) refused(l *link, status int, err error) {
+	stage := stages[r.state]
+	if status/100 == 3 {
+		stage = "redirect"
+	}
+	var ce *ConnectError
+	if !errors.As(err, &ce) {
+		err = &ConnectError{Stage: stage, Addr: r.url.Host, Status: status, Err: err}
+	}
+	l.doom(err)
+}
+
+func (r *clientRole) eof(l *link) {
+	r.fail(l, errors.New("the server closed the connection instead of answering"))
+}
+
+func (r *clientRole) expire(l *link) {
+	lim := l.own.limits()
+	if l.phase == phaseConnect {
+		err := error(&LimitError{"ConnectTimeout", lim.ConnectTimeout})
+		if r.cancel != nil {
+			if failed := r.cancel(); failed != nil {
+				err = fmt.Errorf("%w; until then: %w", err, failed)
+			}
+		}
+		r.fail(l, err)
+		return
+	}
+	r.fail(l, &LimitError{"AnswerTimeout", lim.AnswerTimeout})
+}
+
+// gone delivers the failure: the link never became a WebSocket.
+func (r *clientRole) gone(l *link, err error) {
+	c := l.own
+	if r.cancel != nil {
+		r.cancel()
+		r.cancel = nil
+	}
+	r.freeResponse(l)
+	if c.cause != nil {
+		err = c.cause // we ended it
+	}
+	var ce *ConnectError
+	if !errors.As(err, &ce) {
+		err = &ConnectError{Stage: stages[r.state], Addr: r.url.Host, Err: err}
+	}
+	c.cause, c.state = err, stClosing
+	r.tell(l, err)
+	c.end(err)
+}
+
+// tell calls ConnectFailed.
+func (r *clientRole) tell(l *link, err error) {
+	c := l.own
+	l.th.stats.ConnectFailures++
+	if f, ok := r.make(l, r.bound).(ConnectFailer); ok {
+		c.calling("ConnectFailed")
+		f.ConnectFailed(c, err)
+		c.called()
+		return
+	}
+	c.vh.log.Warn("a connection failed, and its handler has no ConnectFailed", "conn", c.String(), "url", r.url.Redacted(), "err", err)
+}
+
+// borrow takes a table beyond the pool's bound, which is on what peers can make
+// us hold: connections that we begin are bounded by MaxConns.
+func (p *headerPool) borrow(lim *Limits) *header.Table {
+	t := &header.Table{}
+	if n := len(p.free); n > 0 {
+		t, p.free = p.free[n-1], p.free[:n-1]
+	}
+	t.Init(lim.HeaderBytes, lim.HeaderFields)
+	return t
+}
+
+func (p *headerPool) giveBack(t *header.Table) {
+	if t == nil {
+		return
+	}
+	t.Reset()
+	if len(p.free) < spareTables {
+		p.free = append(p.free, t)
+	}
+}

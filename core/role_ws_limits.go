@@ -1,0 +1,132 @@
+package core
+
+import (
+	"encoding/binary"
+
+	"anyloop/core/ws"
+)
+
+// Phases of the link's limit.
+const (
+	phasePing  uint8 = 0x10 + iota // until the next Ping
+	phasePong                      // until the peer counts as gone
+	phaseIdle                      // until a message is overdue
+	phaseClose                     // until the peer's Close is overdue
+	phaseSend                      // until our Close could be sent
+	phaseFin                       // until the server should have closed TCP
+)
+
+// established starts the limits.
+func (r *wsRole) established(l *link) {
+	now := l.th.now()
+	r.valid = now
+	if l.own.limits().IdleTimeout > 0 {
+		r.seldom().heard = now
+	}
+	l.phase = 0
+	r.rearm(l)
+}
+
+// progressed: the kernel takes bytes only as the peer's acknowledges earlier
+// ones, which proves that it is there.
+func (r *wsRole) progressed(l *link) { r.valid = l.th.now() }
+
+func (r *wsRole) pausing(c *Conn, paused bool) {
+	if r.sub != wsOpen {
+		return
+	}
+	l := c.link
+	now := l.th.now()
+	rare := r.seldom()
+	if paused {
+		rare.paused = now
+		l.disarm()
+		return
+	}
+	r.valid += now - rare.paused
+	rare.heard += now - rare.paused
+	r.rearm(l)
+}
+
+// rearm starts the earliest of the limits that hold while open.
+func (r *wsRole) rearm(l *link) {
+	if r.sub != wsOpen || l.own.pause != 0 {
+		return
+	}
+	lim := l.own.limits()
+	phase, when := uint8(0), int64(never)
+	consider := func(ph uint8, from int64, d int64) {
+		if d > 0 && from+d < when {
+			phase, when = ph, from+d
+		}
+	}
+	if !r.pinged {
+		consider(phasePing, r.valid, int64(lim.PingInterval))
+	}
+	consider(phasePong, r.valid, int64(lim.PongTimeout))
+	if lim.IdleTimeout > 0 {
+		consider(phaseIdle, r.seldom().heard, int64(lim.IdleTimeout))
+	}
+	switch {
+	case phase == 0:
+		l.disarm()
+	case phase == phasePing && r.valid == l.th.now():
+		l.arm(phase, lim.PingInterval) // the usual case keeps to the cheap lists
+	default:
+		l.armAt(phase, when)
+	}
+}
+
+func (r *wsRole) expire(l *link) {
+	c := l.own
+	lim := c.limits()
+	switch l.phase {
+	case phasePing:
+		// The proof may have come since by bytes the wire took.
+		if r.valid+int64(lim.PingInterval) <= l.th.now() {
+			r.ping(l)
+		}
+		r.rearm(l)
+	case phasePong:
+		if r.valid+int64(lim.PongTimeout) > l.th.now() {
+			r.rearm(l)
+			return
+		}
+		c.cause = &LimitError{"PongTimeout", lim.PongTimeout}
+		c.state = stClosing
+		l.doom(c.cause)
+	case phaseIdle:
+		l.phase = 0
+		c.closing(&LimitError{"IdleTimeout", lim.IdleTimeout})
+	case phaseClose, phaseSend:
+		l.doom(c.cause)
+	case phaseFin:
+		l.phase = 0
+		l.finish(c.cause, false)
+	}
+}
+
+// ping asks for a proof of life: 8 bytes, our time.
+func (r *wsRole) ping(l *link) {
+	r.pinged = true
+	if r.pingDue = l.choked(); r.pingDue {
+		return
+	}
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(l.th.now()))
+	r.frame(l, ws.Ping, true, b[:])
+}
+
+// proven: the peer is there.
+func (r *wsRole) proven(l *link) {
+	r.valid, r.pinged, r.pingDue = l.th.now(), false, false
+	r.rearm(l)
+}
+
+// ConfirmValid counts as a Pong: for applications whose own messages prove that
+// traffic flows both ways. Loop thread only.
+func (c *Conn) ConfirmValid() {
+	if r, ok := c.link.role.(*wsRole); ok && c.state == stOpen {
+		r.proven(c.link)
+	}
+}
