@@ -118,6 +118,7 @@ func (k *Kernel) join(f *file, p *Peer, address string) {
 		return
 	}
 	f.peer, f.server = nil, p
+	f.in, f.out = p.in, p.out // it is the far end
 	p.file, p.client = nil, f
 	l.backlog = append(l.backlog, p)
 	k.touch(l)
