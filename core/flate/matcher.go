@@ -1,0 +1,229 @@
+package flate
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+const (
+	minMatch = 4 // what is hashed; shorter matches hardly pay
+	maxMatch = 258
+
+	matcherMul   = 0x9e3779b1
+	matcherSlack = 8       // bytes past the buffer, so that eight are loaded at a time
+	matcherWrap  = 1 << 31 // positions begin again past it
+)
+
+// effort is what a Level means.
+type effort struct {
+	chain int // places looked at for one match
+	good  int // from this length on, a better one is looked for a quarter as far
+	lazy  int // below this length, the next byte is tried too
+	nice  int // from this length on, it is good enough
+}
+
+var efforts = [...]effort{
+	Default: {chain: 32, good: 8, lazy: 32, nice: 128},
+	Fast:    {chain: 4, good: 8, lazy: 0, nice: 32},
+	Best:    {chain: 1024, good: 64, lazy: maxMatch, nice: maxMatch},
+}
+
+// Matcher finds earlier occurrences for one Deflater at a time. [Matchers] makes
+// them; one takes about 8 bytes for each byte of its window.
+//
+// It holds a stretch of plain text, the window and what is being compressed, and
+// knows every place in it by a position that only ever rises: so whatever an
+// earlier owner left in the tables is out of reach, and nothing is cleared when
+// the owner changes.
+type Matcher struct {
+	home  *Matchers
+	slot  int32
+	owner uint64 // the turn in which a Deflater took it; 0: nobody's
+
+	buf  []byte
+	base uint32 // position of buf[0]
+	lo   int    // buf[lo:end] is the owner's text
+	pos  int    // compressed up to here
+	end  int
+	ins  int // in the tables up to here
+	off  int // what turns an index of buf into one of the source
+
+	window int // no distance is longer
+	size   int // window of the tables, at least window
+	shift  uint
+	effort effort
+	head   []uint32 // by hash: the last position
+	prev   []uint16 // by position: how far before it the one of the same hash is, 0 for none
+}
+
+func newMatcher(bits uint8) *Matcher {
+	size := 1 << bits
+	return &Matcher{
+		size: size, shift: uint(32 - bits),
+		buf:  make([]byte, size+max(size, 1024)+matcherSlack),
+		head: make([]uint32, size), prev: make([]uint16, size),
+		base: uint32(size) + 1,
+	}
+}
+
+func (m *Matcher) memory() int { return cap(m.buf) + 4*cap(m.head) + 2*cap(m.prev) }
+
+// take begins with a new owner's history, in two parts; of it, every step-th
+// place is entered.
+func (m *Matcher) take(window int, a, b []byte, step int) {
+	m.base += uint32(m.end + m.size + 1)
+	m.window = window
+	m.lo, m.ins = 0, 0
+	m.end = copy(m.buf, a)
+	m.end += copy(m.buf[m.end:], b)
+	m.pos = m.end
+	m.rebase()
+	if last := m.end - minMatch + 1; step > 1 && last > 0 {
+		for i := 0; i < last; i += step {
+			m.enter(i)
+		}
+		m.ins = last
+	}
+}
+
+// rebase begins positions again before they overflow, with empty tables.
+func (m *Matcher) rebase() {
+	if m.base > matcherWrap {
+		clear(m.head)
+		m.base = uint32(m.size) + 1
+	}
+}
+
+// compress turns src into tokens.
+func (m *Matcher) compress(e *encoder, src []byte) {
+	for at := 0; at < len(src); {
+		room := len(m.buf) - matcherSlack
+		if m.end+len(src)-at > room {
+			m.slide()
+		}
+		m.off = at - m.end
+		n := copy(m.buf[m.end:room], src[at:])
+		m.end += n
+		at += n
+		stop := m.end
+		if at < len(src) {
+			stop -= maxMatch + 1 // matches may go on in what follows
+		}
+		m.parse(e, stop)
+	}
+}
+
+// slide makes room in the buffer, and keeps the window.
+func (m *Matcher) slide() {
+	by := m.pos - m.size
+	if by <= 0 {
+		return
+	}
+	copy(m.buf, m.buf[by:m.end])
+	m.pos -= by
+	m.end -= by
+	m.ins = max(m.ins-by, 0) // a long match may have left it behind
+	m.lo = max(m.lo-by, 0)
+	m.base += uint32(by)
+	m.rebase()
+}
+
+// parse turns the text from pos to stop into tokens; a match may reach beyond.
+func (m *Matcher) parse(e *encoder, stop int) {
+	p := m.pos
+	for p < stop {
+		if e.full() {
+			e.endBlock(p + m.off)
+		}
+		n, dist := m.find(p, minMatch-1, m.effort.chain)
+		if n == 0 {
+			e.literal(m.buf[p])
+			p++
+			continue
+		}
+		for n < m.effort.lazy && p+1 < stop {
+			chain := m.effort.chain
+			if n >= m.effort.good {
+				chain >>= 2
+			}
+			n2, dist2 := m.find(p+1, n, chain)
+			if n2 == 0 {
+				break
+			}
+			e.literal(m.buf[p])
+			p++
+			n, dist = n2, dist2
+		}
+		// Where not every place was entered a match is found late.
+		for n < maxMatch && p-dist > m.lo && m.buf[p-1] == m.buf[p-1-dist] && e.unliteral() {
+			p--
+			n++
+		}
+		e.match(n, dist)
+		p += n
+	}
+	m.pos = p
+}
+
+func (m *Matcher) load32(i int) uint32 { return binary.LittleEndian.Uint32(m.buf[i:]) }
+
+// enter puts the place i into the tables.
+func (m *Matcher) enter(i int) uint32 {
+	cur := m.base + uint32(i)
+	h := m.load32(i) * matcherMul >> (m.shift & 31)
+	delta := cur - m.head[h]
+	m.head[h] = cur
+	if delta > uint32(m.window) {
+		delta = 0
+	}
+	m.prev[cur&uint32(m.size-1)] = uint16(delta)
+	return delta
+}
+
+// find returns the longest match at p that is longer than best, and its
+// distance, or 0. Everything up to p is in the tables afterwards.
+func (m *Matcher) find(p, best, chain int) (length, dist int) {
+	limit := min(m.end-p, maxMatch)
+	if limit < minMatch {
+		return 0, 0
+	}
+	for ; m.ins < p; m.ins++ {
+		m.enter(m.ins)
+	}
+	m.ins = p + 1
+	far := int(m.enter(p))
+	if best >= limit {
+		return 0, 0
+	}
+	buf, prev, mask := m.buf, m.prev, m.size-1
+	at := int(m.base) + p
+	nice := min(m.effort.nice, limit)
+	want := binary.LittleEndian.Uint32(buf[p:])
+	for d := far; far != 0 && d <= m.window; d += far {
+		c := p - d
+		if buf[c+best] == buf[p+best] && binary.LittleEndian.Uint32(buf[c:]) == want {
+			if n := matchLen(buf, c, p, limit); n > best {
+				best, length, dist = n, n, d
+				if n >= nice {
+					break
+				}
+			}
+		}
+		if chain--; chain <= 0 {
+			break
+		}
+		far = int(prev[(at-d)&mask])
+	}
+	return length, dist
+}
+
+// matchLen counts the equal bytes from c and p, at most limit.
+func matchLen(buf []byte, c, p, limit int) int {
+	for n := 4; n < limit; n += 8 {
+		x := binary.LittleEndian.Uint64(buf[c+n:]) ^ binary.LittleEndian.Uint64(buf[p+n:])
+		if x != 0 {
+			return min(n+bits.TrailingZeros64(x)>>3, limit)
+		}
+	}
+	return limit
+}
