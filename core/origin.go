@@ -70,7 +70,7 @@ func Origins(list ...string) OriginPolicy {
 			if o.scheme != e.scheme || o.port != e.port {
 				continue
 			}
-			if e.below == "" && o.host == e.host || e.below != "" && len(o.host) > len(e.below) && strings.HasSuffix(o.host, e.below) {
+			if e.below == "" && o.host == e.host || e.below != "" && strings.HasSuffix(o.host, e.below) {
 				return true
 			}
 		}

@@ -45,7 +45,7 @@ func TestSameOriginIsTheDefault(t *testing.T) {
 		{"example.org", "http://example.org:", false}, {"example.org", "http://example.org:0", false}, {"example.org", "http://example.org:65616", false},
 		{"example.org", "http://example.org:+80", false}, {"example.org", "http://example.org:80:80", false}, {"example.org", "http://example.org:8 0", false},
 		{"[::1]", "http://[::1", false}, {"[::1]", "http://[::1]x", false}, {"[::1]", "http://[]", false}, {"[::1]", "http://[::1%25eth0]", false},
-		{"[::1]", "http://[fe80::1%eth0]", false}, {"127.0.0.1", "http://[127.0.0.1]", false}, {"example.org", "http://ex%61mple.org", false}, {"example.org", "http://exämple.org", false},
+		{"[::1]", "http://[fe80::1%eth0]", false}, {"127.0.0.1", "http://[127.0.0.1]", false}, {"[127.0.0.1]", "http://[127.0.0.1]", false}, {"example.org", "http://ex%61mple.org", false}, {"example.org", "http://exämple.org", false},
 	} {
 		want := map[bool]string{true: "101", false: "403"}[c.ok]
 		got, all := w.open(c.host, "Origin: "+c.origin+"\r\n")
@@ -61,13 +61,13 @@ func TestSameOriginIsTheDefault(t *testing.T) {
 func TestOriginPolicies(t *testing.T) {
 	list := core.Origins("https://example.org", "http://localhost:8080", "https://*.wild.example", "https://*.port.example:8443", "app://shell", "http://[::1]",
 		// None of these is an origin, so none lets anybody in.
-		"*", "https://*", "https://*.", "null", "", "https://a.*.example", "https://slash.example/", "bare.example", "https://*.*.twice.example")
+		"http://[fe80::1%eth0]", "*", "https://*", "https://*.", "null", "", "https://a.*.example", "https://slash.example/", "bare.example", "https://*.*.twice.example")
 	for origin, want := range map[string]bool{
 		"https://example.org": true, "https://EXAMPLE.org.": true, "https://example.org:443": true, "http://localhost:8080": true,
 		"https://a.wild.example": true, "https://b.a.wild.example": true, "https://a.port.example:8443": true, "app://shell": true, "http://[0::1]:80": true,
 		"http://example.org": false, "https://example.org:8443": false, "https://www.example.org": false, "http://localhost": false,
 		"https://wild.example": false, "https://.wild.example": false, "https://awild.example": false, "http://a.wild.example": false, "https://a.wild.example.evil": false,
-		"https://a.port.example": false, "app://other": false, "null": false, "": false, "https://x": false, "https://*": false, "https://a.b.example": false,
+		"https://a.port.example": false, "app://other": false, "https://localhost:8080": false, "http://[fe80::1%eth0]": false, "http://[fe80::1]": false, "null": false, "": false, "https://x": false, "https://*": false, "https://a.b.example": false,
 		"https://slash.example": false, "https://bare.example": false, "https://a.b.twice.example": false, "https://*.wild.example": false,
 	} {
 		if got := list(nil, origin); got != want {

@@ -163,6 +163,9 @@ func TestResponseHeads(t *testing.T) {
 		{"HTTP/1.1 200 " + strings.Repeat("x", 8192-13) + "\r\nContent-Length: 0\r\n\r\n", fmt.Sprintf("200 %q 1.1 0 keep| \"\", 0 left", strings.Repeat("x", 8192-13))},
 		{"HTTP/1.1 200 " + strings.Repeat("x", 8192-12) + "\r\n\r\n", ErrStatusTooLong.Error()},
 		{ok + "A: " + strings.Repeat("x", 5000) + "\r\n\r\n", ErrHeaderSize.Error()},
+		// also while the line has no end
+		{"HTTP/1.1 200 " + strings.Repeat("x", 9000), ErrStatusTooLong.Error()},
+		{ok + strings.Repeat("x", 5000), ErrHeaderSize.Error()},
 		{ok + "A: b\r\n" + strings.Repeat(" x\r\n", 3000) + "\r\n", ErrHeaderSize.Error()},
 		{ok + strings.Repeat("A: b\r\n", 200) + "\r\n", ErrHeaderSize.Error()},
 		{ok + "Content-Length: 101\r\n\r\n", ErrBodySize.Error()},

@@ -117,3 +117,28 @@ func ExampleTable() {
 	fmt.Printf("%s\n", v)
 	// Output: text/html, */*
 }
+
+func TestFold(t *testing.T) {
+	var tb Table
+	tb.Init(20, 2)
+	if err := tb.Fold([]byte("x")); err != ErrTooLarge {
+		t.Errorf("without a field: %v", err)
+	}
+	tb.Add([]byte("a"), nil)
+	tb.Fold([]byte("b"))
+	tb.Fold([]byte("c"))
+	tb.Add([]byte("d"), []byte("e"))
+	tb.Fold([]byte("0123456789"))
+	if a, d := tb.Get("a"), tb.Get("d"); string(a) != "b c" || string(d) != "e 0123456789" {
+		t.Errorf("%q, %q", a, d)
+	}
+	if err := tb.Fold([]byte("x")); err != nil || tb.Bytes() != 19 {
+		t.Errorf("%v, %d bytes", err, tb.Bytes())
+	}
+	if err := tb.Fold(nil); err != nil || tb.Bytes() != 20 {
+		t.Errorf("%v, %d bytes", err, tb.Bytes())
+	}
+	if err := tb.Fold(nil); err != ErrTooLarge || string(tb.Get("d")) != "e 0123456789 x " {
+		t.Errorf("over the bound: %v, %q", err, tb.Get("d"))
+	}
+}

@@ -24,6 +24,7 @@ func TestClientKey(t *testing.T) {
 	}{
 		{rfcKey, rfcAccept, true}, {rfcKey, strings.ToLower(rfcAccept), false}, {rfcKey, "", false}, {rfcKey, rfcAccept + "=", false},
 		{"ehlIHNhbXBsZSBub25jZQ==", rfcAccept, false}, {"", rfcAccept, false}, {"AAAAAAAAAAAAAAAAAAAAAA==", rfcAccept, false},
+		{"short", string(AppendAccept(nil, []byte("short"))), false},
 	} {
 		if got := ValidAccept([]byte(c.key), []byte(c.accept)); got != c.want {
 			t.Errorf("%q %q: %v", c.key, c.accept, got)
