@@ -26,7 +26,7 @@ var bands = []struct {
 	{"core/mount", 4}, {"core/cgi", 4}, {"core/proxy", 4}, {"core/nethttp", 4}, {"core/metrics", 4},
 	{"loops", 5}, {"extpoll", 5}, {"examples", 5},
 	// Test support: it drives the whole of core over a loop.
-	{"core/loop/looptest", 5},
+	{"core/loop/looptest", 5}, {"core/ws/wstest", 5},
 }
 
 // sameBand are the imports inside a band that the design allows.
