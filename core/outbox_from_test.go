@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"anyloop/core"
-	"anyloop/core/loop/looptest/client"
+	wsclient "anyloop/core/loop/looptest/client"
 	"anyloop/core/loop/sim"
 	"anyloop/loops/poll"
 )
@@ -203,7 +203,7 @@ func TestSendFromManyGoroutines(t *testing.T) {
 	go func() { done <- eng.Run(context.Background()) }()
 	var wg sync.WaitGroup
 	for range conns {
-		p, err := client.Dial(eng.VHost("default").Addr(), time.Minute)
+		p, err := wsclient.Dial(eng.VHost("default").Addr(), time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func TestSendFromManyGoroutines(t *testing.T) {
 }
 
 // inOrder reads what 8 senders have sent.
-func inOrder(t *testing.T, p *client.Conn, senders, each int) {
+func inOrder(t *testing.T, p *wsclient.Conn, senders, each int) {
 	next := make([]int, senders)
 	for range senders * each {
 		f, err := p.Next()

@@ -251,6 +251,26 @@ func TestOutboxClosesWhileThingsWait(t *testing.T) {
 	}
 }
 
+// TestOutboxTurnIsBoundedInBytes: large messages leave one cork's worth at a time.
+func TestOutboxTurnIsBoundedInBytes(t *testing.T) {
+	const n, size = 20, 32 << 10
+	w, all := newBoxes(t, sim.Options{Capacity: 16 << 20}, core.Refuse, core.Config{}, nil)
+	p := w.ws()
+	for i := range n {
+		(*all)[0].out.Send(core.Message{Data: numbered(i, size)})
+	}
+	for left := n; left > 0; left = (*all)[0].out.Len() {
+		was := left
+		w.k.Turn()
+		if now := (*all)[0].out.Len(); was-now != 2 {
+			t.Fatalf("%d messages in one turn", was-now)
+		}
+	}
+	if got := numbers(string(p.Read())); fmt.Sprint(got) != fmt.Sprint(span(0, n-1)) {
+		t.Errorf("arrived: %v", got)
+	}
+}
+
 // TestOutboxTurnIsBounded: what waits leaves many at a time, corked, but not all
 // in one turn.
 func TestOutboxTurnIsBounded(t *testing.T) {
