@@ -141,6 +141,14 @@ func TestMaxRatio(t *testing.T) {
 			if got, err := inflate(&r, &tables, bomb, room); err != nil || len(got) != 1<<20 {
 				t.Fatalf("its own ratio: %d bytes, %v", len(got), err)
 			}
+			// What was saved in one message is not to be spent in the next.
+			start(200, 0)
+			if _, err := inflate(&r, &tables, pack(messages(15)[29]), room); err != nil {
+				t.Fatalf("noise: %v", err)
+			}
+			if got, err := inflate(&r, &tables, bomb, room); !errors.Is(err, ErrRatio) || len(got) != 200*len(bomb) {
+				t.Fatalf("ratio 200 after noise: %d bytes of %d, %v", len(got), 200*len(bomb), err)
+			}
 			// What comes in small pieces may not run ahead of what has come.
 			start(200, 0)
 			out, used := 0, 0

@@ -39,7 +39,6 @@ type Reader struct {
 	seen     int64 // and of those that were there to be used
 	out      int64 // inflated bytes of it
 	err      error
-	ending   bool // all of the message has come, not all of it has gone
 	takeover bool
 }
 
@@ -95,14 +94,12 @@ func (r *Reader) Next(t *flate.Tables, dst, src []byte, final bool) (out []byte,
 	if r.out > limit {
 		out, done, r.err = out[:len(out)-int(r.out-limit)], false, r.exceeded(limit)
 	}
-	switch {
-	case r.err != nil:
+	if r.err != nil {
 		r.z.Forget()
 		return out, n, false, r.err
-	case done:
-		r.in, r.seen, r.out, r.ending = 0, 0, 0, false
-	default:
-		r.ending = final && n == len(src)
+	}
+	if done {
+		r.in, r.seen, r.out = 0, 0, 0
 	}
 	return out, n, done, nil
 }
@@ -130,7 +127,7 @@ func (r *Reader) limit() int64 {
 
 // More reports that Next has output, or the end of the message, to deliver
 // without further input.
-func (r *Reader) More() bool { return r.err == nil && (r.ending || r.z.More()) }
+func (r *Reader) More() bool { return r.err == nil && r.z.More() }
 
 // Forget drops the window and whatever there is of a message, and frees their
 // memory. With takeover the peer's next message cannot be inflated after that:
