@@ -189,6 +189,35 @@ func TestMaxRatio(t *testing.T) {
 	}
 }
 
+// TestMore: what a piece holds comes out without the next one, however little room
+// there is at a time.
+func TestMore(t *testing.T) {
+	var ms flate.Matchers
+	var tables flate.Tables
+	for _, takeover := range []bool{true, false} {
+		for _, room := range []int{1, 10, 999, 1000, 1001} {
+			var w Writer
+			var r Reader
+			w.Init(15, takeover, flate.Default)
+			r.Init(15, takeover, Limits{})
+			src, got := w.Append(&ms, nil, make([]byte, 1000), false), 0
+			for len(src) > 0 || r.More() {
+				out, n, done, err := r.Next(&tables, make([]byte, 0, room), src, false)
+				if err != nil || done {
+					t.Fatal(done, err)
+				}
+				src, got = src[n:], got+len(out)
+			}
+			if got != 1000 {
+				t.Errorf("takeover %v, room %d: %d of 1000 bytes", takeover, room, got)
+			}
+			if _, _, done, err := r.Next(&tables, nil, w.Append(&ms, nil, nil, true), true); !done || err != nil || r.More() {
+				t.Errorf("takeover %v, room %d: done %v, %v", takeover, room, done, err)
+			}
+		}
+	}
+}
+
 // FuzzReader holds the Reader against the standard library, and one cut against
 // another.
 func FuzzReader(f *testing.F) {

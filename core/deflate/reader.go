@@ -134,6 +134,6 @@ func (r *Reader) More() bool { return r.err == nil && r.z.More() }
 // it is for the end of the connection.
 func (r *Reader) Forget() { r.z.Forget() }
 
-// Memory returns the bytes of heap that are held: the window, and what a message
-// needs that has stopped halfway.
+// Memory returns the bytes of heap that are held, for the window, or for the message
+// that has begun. What a message needs besides that is in the Reader itself.
 func (r *Reader) Memory() int { return r.z.Memory() }
