@@ -116,11 +116,16 @@ func (a *Assembler) Len() int {
 }
 
 // appendPiece grows the buffer at once to what the frame's header announced, but
-// no faster than the peer really sends: by doubling.
+// no faster than the peer really sends: by doubling. A message of many frames
+// announces little with each: then by half of what there is, so that the bytes
+// that are copied stay in proportion to the message.
 func appendPiece(buf []byte, f Fragment) []byte {
 	need := len(buf) + len(f.Data)
 	if cap(buf) < need {
 		grow := max(need, min(need+int(f.Remaining), 2*need+4096))
+		if !f.Final {
+			grow = max(grow, cap(buf)+cap(buf)/2)
+		}
 		buf = append(make([]byte, 0, grow), buf...)
 	}
 	return append(buf, f.Data...)

@@ -282,6 +282,9 @@ func (r *clientRole) answered(l *link) {
 		return
 	}
 	chosen, err := ws.CheckAnswer(status, res.table, &ws.Asked{Key: r.key[:], Protocols: r.d.Subprotocols, Extensions: r.offer != ""})
+	if err == nil && r.res.head.Minor < 1 {
+		err = errors.New("HTTP/1.0 knows no upgrade")
+	}
 	if err == nil {
 		err = r.checkUpgrade(l)
 	}
