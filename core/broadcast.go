@@ -22,6 +22,7 @@ type Group struct {
 	bytes   int    // of these
 	seq     uint64 // of the last message
 	stats   GroupStats
+	full    bool // a Send was refused, and Room has not been called since
 }
 
 // GroupLimits bounds what is on its way in a group: taken by Send and not yet
@@ -29,6 +30,10 @@ type Group struct {
 type GroupLimits struct {
 	Messages int // 1024
 	Bytes    int // 16 MiB; one message is always taken
+	// Room, if set, is called on some service thread when Send has been refused
+	// and half of what may be on its way has arrived: for publishers that wait.
+	// It may send.
+	Room func()
 }
 
 // GroupStats counts what a group has done.
@@ -77,6 +82,7 @@ func (g *Group) SendShared(s *Shared) error { return g.send(s, nil) }
 func (g *Group) check(bytes int) error {
 	if g.members > 0 && (over(g.flight+1, g.lim.Messages) || g.flight > 0 && over(g.bytes+bytes, g.lim.Bytes)) {
 		g.stats.Full++
+		g.full = true
 		return ErrFull
 	}
 	return nil

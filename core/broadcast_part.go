@@ -97,7 +97,9 @@ func (p *groupPart) drop() {
 	}
 	p.queue, p.next = nil, 0
 	p.count()
+	room := g.hasRoom()
 	g.mu.Unlock()
+	g.tellRoom(room)
 }
 
 // landed: one more part has done with m. g is locked.
@@ -105,6 +107,22 @@ func (g *Group) landed(m *groupMessage) {
 	if m.parts--; m.parts == 0 {
 		g.flight--
 		g.bytes -= m.s.Len()
+	}
+}
+
+// hasRoom reports, once, that those who were refused may try again. g is locked.
+func (g *Group) hasRoom() bool {
+	if !g.full || over(2*g.flight, g.lim.Messages) || over(2*g.bytes, g.lim.Bytes) && g.flight > 0 {
+		return false
+	}
+	g.full = false
+	return g.lim.Room != nil
+}
+
+// tellRoom calls Room; nothing is locked.
+func (g *Group) tellRoom(room bool) {
+	if room {
+		g.lim.Room()
 	}
 }
 
@@ -123,18 +141,23 @@ func (p *groupPart) count() {
 func (p *groupPart) front(done *groupMessage) *groupMessage {
 	g := p.g
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	room := false
 	if done != nil && len(p.queue) > 0 && p.queue[0] == done {
 		g.landed(done)
 		p.queue[0] = nil
 		p.queue, p.next = p.queue[1:], 0
+		room = g.hasRoom()
 	}
-	if len(p.queue) == 0 {
+	var m *groupMessage
+	if len(p.queue) > 0 {
+		m = p.queue[0]
+	} else {
 		p.queue, p.told = nil, false
 		p.count()
-		return nil
 	}
-	return p.queue[0]
+	g.mu.Unlock()
+	g.tellRoom(room)
+	return m
 }
 
 // run hands out messages within b and reports whether all are.

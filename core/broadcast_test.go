@@ -293,6 +293,40 @@ func TestGroupLimits(t *testing.T) {
 	}
 }
 
+// TestGroupRoom: a publisher that was refused is told once when it may go on, and
+// may send in the call; who was never refused hears nothing.
+func TestGroupRoom(t *testing.T) {
+	told, sent := 0, 0
+	var r *room
+	lim := core.GroupLimits{Messages: 4, Room: func() {
+		told++
+		for sent < 40 && r.g.Send(core.Message{Data: numbered(sent, 10)}) == nil {
+			sent++
+		}
+	}}
+	r = newRoom(t, 5, 2, sim.Options{}, core.Refuse, core.Limits{}, lim)
+	r.send("one")
+	r.k.Drive()
+	if told != 0 {
+		t.Errorf("told %d times without need", told)
+	}
+	for sent < 40 && r.g.Send(core.Message{Data: numbered(sent, 10)}) == nil {
+		sent++
+	}
+	if sent != 4 {
+		t.Fatalf("%d were taken", sent)
+	}
+	r.k.Drive()
+	for i, p := range r.peer {
+		if got := numbers(string(p.Read())); fmt.Sprint(got) != fmt.Sprint(span(0, 39)) {
+			t.Errorf("receiver %d got %v", i, got)
+		}
+	}
+	if told < 36/4 || told > 36 {
+		t.Errorf("told %d times", told)
+	}
+}
+
 // TestGroupMembers: nobody, all but one, members that go while a message is on
 // its way to them, a group that outlives its members.
 func TestGroupMembers(t *testing.T) {
