@@ -27,6 +27,10 @@ var ourLevels = []int{6, 1, ownPacker, 9, -2, 0}
 func exchange(k dataKind, b bulk, count int) step {
 	return func(p *peer) error {
 		rnd := rand.New(rand.NewPCG(uint64(b.size), uint64(b.cut)))
+		count := count
+		if p.mode != whole && !p.opt.Full {
+			count = min(count, 2)
+		}
 		for i := range count {
 			data := k.make(rnd, b.size)
 			if err := p.frames(p.packed(k.op, data, b.cut)); err != nil {
@@ -73,7 +77,7 @@ func (s *set) count(size int) int {
 	if s.opt.Full {
 		return max(4, min(1000, 2*mib/size))
 	}
-	return max(2, min(8, 16*kib/size))
+	return max(2, min(6, 8*kib/size))
 }
 
 // compressed adds a case in which compression is agreed upon.
@@ -92,10 +96,21 @@ func kinds(s *set) {
 	}
 	for i, k := range dataKinds {
 		for j, b := range bulks {
+			if s.tooLong(i+j, b) {
+				continue
+			}
 			s.compressed(fmt.Sprintf("12.%d.%d", i+1, j+1), fmt.Sprintf("%s, %d bytes, frames of %d", k.name, b.size, b.cut),
 				fullOffer, "*", level(i+j), exchange(k, b, s.count(b.size)), normal()).thin(s, b.size)
 		}
 	}
+}
+
+// tooLong leaves out most of the rows of large messages, a different one each time.
+func (s *set) tooLong(n int, b bulk) bool {
+	if s.opt.Full || b.size < 16*kib {
+		return false
+	}
+	return s.opt.Brief && b.size > 32*kib && n%8 != 0 || n%2 != 0
 }
 
 // thin leaves the larger sizes whole, where each would be cut a thousand times.
@@ -136,6 +151,9 @@ func offers(s *set) {
 	}
 	for i, row := range offerTable {
 		for j, b := range bulks {
+			if s.tooLong(i+j, b) {
+				continue
+			}
 			s.compressed(fmt.Sprintf("13.%d.%d", i+1, j+1), fmt.Sprintf("%s, %d bytes, frames of %d", row[0], b.size, b.cut),
 				row[0], row[1], level(i+j), exchange(dataKinds[1+(i+j)%4], b, s.count(b.size)), normal()).thin(s, b.size)
 		}
@@ -144,7 +162,7 @@ func offers(s *set) {
 	for n := range 64 {
 		sb, cb := 8+n%8, 8+n/8
 		for t := range 4 {
-			if !s.opt.Full && (n+t)%3 != 0 {
+			if !s.opt.Full && (n+t)%3 != 0 || s.opt.Brief && (n+t)%4 != 0 {
 				continue
 			}
 			z := params{server: direction{t&1 != 0, sb}, client: direction{t&2 != 0, cb}}
@@ -241,7 +259,7 @@ func shorter(s *set) {
 			})
 		}
 		steps = append(steps, func(p *peer) error {
-			switch kept := p.rx.inf.takeover && s.opt.Deflate.Takeover; {
+			switch kept := p.rx.inf.takeover && s.opt.Deflate.Takeover && 1<<p.rx.inf.bits > len(data); {
 			case kept && (sizes[1]*4 > sizes[0] || sizes[2]*4 > sizes[0]):
 				return fmt.Errorf("with a history the same message takes %d bytes", sizes)
 			case !p.rx.inf.takeover && (sizes[1] != sizes[0] || sizes[2] != sizes[0]):
@@ -263,7 +281,7 @@ func packErrors(s *set) {
 	var far bitWriter
 	far.bits(2, 3)
 	far.literal('a')
-	far.match(3, 2)
+	far.match(3, 20)
 	far.literal(256)
 	var noCode bitWriter
 	noCode.bits(2, 3)
@@ -284,8 +302,9 @@ func packErrors(s *set) {
 		fs := append(rawPacked(ws.Text, good, 0), rawPacked(ws.Text, row.z, 0)...)
 		s.compressed(fmt.Sprintf("15.1.%d.3", i+1), row.name+" behind a good message", fullOffer, "*", send(fs...), want(joined(ws.Text, "Hello")), failed(1007))
 	}
-	for n := range len(good) - 1 {
-		s.compressed(fmt.Sprintf("15.2.%d", n+1), fmt.Sprintf("a message that lacks its last %d bytes", len(good)-n), fullOffer, "*",
+	// One of no bytes at all is no error everywhere: zlib makes them.
+	for n := 1; n < len(good)-1; n++ {
+		s.compressed(fmt.Sprintf("15.2.%d", n), fmt.Sprintf("a message that lacks its last %d bytes", len(good)-n), fullOffer, "*",
 			send(rawPacked(ws.Text, good[:n], 0)...), failed(1007))
 	}
 	frameErrors(s, good)
@@ -333,9 +352,10 @@ func textErrors(s *set) {
 	}
 }
 
-// windowErrors: a distance of more than the window that we agreed to.
+// windowErrors: a distance of more than the window that we agreed to. At 8 bits it
+// may be taken for the window of 9 that zlib makes of it.
 func windowErrors(s *set) {
-	for bits := 8; bits < 15; bits++ {
+	for bits := 9; bits < 15; bits++ {
 		o := fmt.Sprintf("permessage-deflate; server_max_window_bits=%d; client_max_window_bits=%d", bits, bits)
 		s.compressed(fmt.Sprintf("15.5.%d", bits), fmt.Sprintf("a distance of one more than the window of %d bits", bits), o, o, func(p *peer) error {
 			var w bitWriter

@@ -146,7 +146,7 @@ func fragmentation(s *set) {
 	}
 	longest := 3
 	if s.opt.Brief {
-		longest = 1
+		longest = 2
 	}
 	var all func(w string)
 	all = func(w string) {

@@ -44,22 +44,21 @@ func (z *inflater) message(p []byte) ([]byte, error) {
 	return append([]byte(nil), z.out[from:]...), nil
 }
 
-func (z *inflater) bit() (uint, error) {
-	if z.at >= len(z.in)*8 {
-		return 0, errInput
+// peek is the next 24 bits, zeros behind the end.
+func (z *inflater) peek() (v uint) {
+	for i := range 4 {
+		if k := z.at>>3 + i; k < len(z.in) {
+			v |= uint(z.in[k]) << (8 * i)
+		}
 	}
-	b := uint(z.in[z.at>>3]>>(z.at&7)) & 1
-	z.at++
-	return b, nil
+	return v >> (z.at & 7)
 }
 
+// number reads up to 16 bits.
 func (z *inflater) number(n int) (v int, err error) {
-	for i := range n {
-		b, err := z.bit()
-		if err != nil {
-			return 0, err
-		}
-		v |= int(b) << i
+	v = int(z.peek() & (1<<n - 1))
+	if z.at += n; z.at > len(z.in)*8 {
+		return 0, errInput
 	}
 	return v, nil
 }
@@ -139,12 +138,13 @@ func newHuffman(lengths []int) (*huffman, error) {
 
 func (z *inflater) symbol(h *huffman) (int, error) {
 	code, first, index := 0, 0, 0
+	have := z.peek()
 	for n := 1; n < 16; n++ {
-		b, err := z.bit()
-		if err != nil {
-			return 0, err
+		if z.at++; z.at > len(z.in)*8 {
+			return 0, errInput
 		}
-		code |= int(b)
+		code |= int(have & 1)
+		have >>= 1
 		if k := code - first; k < h.count[n] {
 			return h.symbols[index+k], nil
 		}

@@ -3,6 +3,7 @@ package wstest
 import (
 	"bytes"
 	"compress/flate"
+	"math/bits"
 )
 
 // packing is our side's compression: the standard library's where the window is
@@ -15,7 +16,12 @@ type packing struct {
 	std      *flate.Writer
 	buf      bytes.Buffer
 	hist     []byte
-	last     map[[3]byte]int // position after the last occurrence of three bytes
+	last     []int32 // by the hash of three bytes: the position after they were seen last
+}
+
+// hash3 is where three bytes are noted.
+func hash3(b []byte) uint32 {
+	return (uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16) * 2654435761 >> 17
 }
 
 const ownPacker = 100
@@ -29,8 +35,10 @@ func (k *packing) pack(p []byte) []byte {
 		return k.own(p)
 	}
 	k.buf.Reset()
-	if k.std == nil || !k.takeover {
+	if k.std == nil {
 		k.std, _ = flate.NewWriter(&k.buf, k.level)
+	} else if !k.takeover {
+		k.std.Reset(&k.buf)
 	}
 	k.std.Write(p)
 	k.std.Flush()
@@ -39,16 +47,21 @@ func (k *packing) pack(p []byte) []byte {
 
 // own compresses into one block of fixed codes, greedily.
 func (k *packing) own(p []byte) []byte {
-	if k.last == nil || !k.takeover {
-		k.last, k.hist = map[[3]byte]int{}, nil
+	if k.last == nil {
+		k.last = make([]int32, 1<<15)
+	}
+	if !k.takeover {
+		clear(k.last)
+		k.hist = k.hist[:0]
 	}
 	base := len(k.hist)
-	h := append(k.hist, p...)
+	k.hist = append(k.hist, p...)
+	h := k.hist
 	var w bitWriter
 	w.bits(1<<1, 3) // not final, fixed codes
 	note := func(i int) {
 		if i+3 <= len(h) {
-			k.last[[3]byte(h[i:])] = i + 1
+			k.last[hash3(h[i:])] = int32(i + 1)
 		}
 	}
 	for i := max(0, base-2); i < base; i++ {
@@ -57,7 +70,7 @@ func (k *packing) own(p []byte) []byte {
 	for i := base; i < len(h); {
 		n, back := 0, 0
 		if i+3 <= len(h) {
-			if at := k.last[[3]byte(h[i:])]; at > 0 && i-(at-1) <= 1<<k.bits {
+			if at := int(k.last[hash3(h[i:])]); at > 0 && i-(at-1) <= 1<<k.bits {
 				back = i - (at - 1)
 				for n < 258 && i+n < len(h) && h[i+n] == h[i+n-back] {
 					n++
@@ -76,7 +89,6 @@ func (k *packing) own(p []byte) []byte {
 		i += n
 	}
 	w.literal(256)
-	k.hist = h
 	return w.flush()
 }
 
@@ -99,9 +111,7 @@ func (w *bitWriter) bits(v, n int) {
 
 // code writes a Huffman code, whose high bit comes first.
 func (w *bitWriter) code(v, n int) {
-	for i := n - 1; i >= 0; i-- {
-		w.bits(v>>i&1, 1)
-	}
+	w.bits(int(bits.Reverse16(uint16(v))>>(16-n)), n)
 }
 
 // literal writes a symbol in the fixed code (RFC 1951 3.2.6).

@@ -190,11 +190,18 @@ func (p *peer) quiet() error {
 // end checks that nothing more comes, and that TCP ends as RFC 6455 7.1.1 wants
 // it: the server ends it, the client waits for that.
 func (p *peer) end() error {
-	p.ended = true
 	if p.side == ws.Client {
 		if err := p.quiet(); err != nil {
 			return err
 		}
+	}
+	return p.fail()
+}
+
+// fail is end without the demand that a client waits.
+func (p *peer) fail() error {
+	p.ended = true
+	if p.side == ws.Client {
 		if err := p.w.CloseWrite(); err != nil {
 			return err
 		}

@@ -208,14 +208,14 @@ func quiet(p *peer) error { return p.quiet() }
 // end checks how TCP ends once the testee has sent its Close.
 func end(p *peer) error { return p.end() }
 
-// answered replies to the testee's Close with one of the same code, then checks
-// the end. A peer inside a frame of its own cannot.
+// answered replies to the Close with which the testee has failed the connection,
+// then checks the end. Also a client may end its direction then.
 func answered(code int) step {
 	return func(p *peer) error {
 		if err := p.frames([]fr{bye(code, "")}); err != nil {
 			return err
 		}
-		return p.end()
+		return p.fail()
 	}
 }
 
@@ -227,8 +227,10 @@ func normal() step {
 // failed is the end of a connection that the testee fails.
 func failed(code int) step { return all(want(closed(code)), answered(code)) }
 
-// failedInside is failed while the peer is inside a frame.
-func failedInside(code int) step { return all(want(closed(code)), end) }
+// failedInside is failed while the peer is inside a frame, and cannot reply.
+func failedInside(code int) step {
+	return all(want(closed(code)), func(p *peer) error { return p.fail() })
+}
 
 // all is several steps in one.
 func all(steps ...step) step {

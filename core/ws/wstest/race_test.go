@@ -1,0 +1,5 @@
+//go:build race
+
+package wstest
+
+func init() { slow = true }
