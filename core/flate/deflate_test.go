@@ -102,7 +102,7 @@ func TestDeflateSizes(t *testing.T) {
 				d.Init(bits, level)
 				once.Init(bits, level)
 				var all, stream []byte
-				o := newOracle(bits)
+				o := newRFCReader(bits)
 				for _, n := range sizes {
 					n = min(n, len(data))
 					before := len(stream)
@@ -115,7 +115,7 @@ func TestDeflateSizes(t *testing.T) {
 					o.feed(t, stream[before:], data[:n])
 					c := once.AppendOnce(&ms, nil, data[:n])
 					checkGrowth(t, n, len(c))
-					newOracle(bits).feed(t, c, data[:n])
+					newRFCReader(bits).feed(t, c, data[:n])
 				}
 				checkReaders(t, stream, all)
 			}

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// oracle is an inflater as plain as RFC 1951 says it, which keeps everything it
+// rfcReader is an inflater as plain as RFC 1951 says it, which keeps everything it
 // saw and refuses distances beyond a window. It also counts what it met.
-type oracle struct {
+type rfcReader struct {
 	window  int
 	seen    []byte
 	longest int    // distance
@@ -17,10 +17,10 @@ type oracle struct {
 	at      int // in bits
 }
 
-func newOracle(bits int) *oracle { return &oracle{window: 1 << bits} }
+func newRFCReader(bits int) *rfcReader { return &rfcReader{window: 1 << bits} }
 
 // feed decodes one message that ends in a flush.
-func (o *oracle) feed(t testing.TB, c, want []byte) {
+func (o *rfcReader) feed(t testing.TB, c, want []byte) {
 	t.Helper()
 	before := len(o.seen)
 	if err := o.decode(c); err != nil {
@@ -31,7 +31,7 @@ func (o *oracle) feed(t testing.TB, c, want []byte) {
 	}
 }
 
-func (o *oracle) get(n int) int {
+func (o *rfcReader) get(n int) int {
 	v := 0
 	for i := range n {
 		v |= int(o.in[o.at>>3]>>(o.at&7)&1) << i
@@ -40,14 +40,14 @@ func (o *oracle) get(n int) int {
 	return v
 }
 
-// oracleCode is a code as counts per length and symbols in order of their codes.
-type oracleCode struct {
+// rfcCode is a code as counts per length and symbols in order of their codes.
+type rfcCode struct {
 	count [16]int
 	syms  []int
 	full  bool
 }
 
-func codeOf(lens []uint8) (c oracleCode) {
+func rfcCodeOf(lens []uint8) (c rfcCode) {
 	sum := 0
 	for want := 1; want < 16; want++ {
 		for s, l := range lens {
@@ -63,7 +63,7 @@ func codeOf(lens []uint8) (c oracleCode) {
 }
 
 // symbol reads a code bit by bit.
-func (o *oracle) symbol(c *oracleCode) (int, error) {
+func (o *rfcReader) symbol(c *rfcCode) (int, error) {
 	code, first, index := 0, 0, 0
 	for l := 1; l < 16; l++ {
 		code |= o.get(1)
@@ -77,7 +77,7 @@ func (o *oracle) symbol(c *oracleCode) (int, error) {
 	return 0, fmt.Errorf("no such code")
 }
 
-func (o *oracle) decode(c []byte) error {
+func (o *rfcReader) decode(c []byte) error {
 	o.in, o.at = append(bytes.Clone(c), make([]byte, 8)...), 0
 	for o.at < 8*len(c) {
 		if o.get(1) != 0 {
@@ -98,7 +98,7 @@ func (o *oracle) decode(c []byte) error {
 			o.at += 8 * n
 			continue
 		}
-		lit, dist := oracleFixed()
+		lit, dist := rfcFixed()
 		if kind == 2 {
 			var err error
 			if lit, dist, err = o.lengths(); err != nil {
@@ -115,22 +115,22 @@ func (o *oracle) decode(c []byte) error {
 	return nil
 }
 
-func oracleFixed() (lit, dist oracleCode) {
+func rfcFixed() (lit, dist rfcCode) {
 	var lens []uint8
 	lens = append(lens, bytes.Repeat([]byte{8}, 144)...)
 	lens = append(lens, bytes.Repeat([]byte{9}, 112)...)
 	lens = append(lens, bytes.Repeat([]byte{7}, 24)...)
 	lens = append(lens, bytes.Repeat([]byte{8}, 8)...)
-	return codeOf(lens), codeOf(bytes.Repeat([]byte{5}, 30))
+	return rfcCodeOf(lens), rfcCodeOf(bytes.Repeat([]byte{5}, 30))
 }
 
-func (o *oracle) lengths() (lit, dist oracleCode, err error) {
+func (o *rfcReader) lengths() (lit, dist rfcCode, err error) {
 	nLit, nDist, n := o.get(5)+257, o.get(5)+1, o.get(4)+4
 	codes := make([]uint8, 19)
 	for _, s := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}[:n] {
 		codes[s] = uint8(o.get(3))
 	}
-	steps := codeOf(codes)
+	steps := rfcCodeOf(codes)
 	var lens []uint8
 	for len(lens) < nLit+nDist {
 		s, err := o.symbol(&steps)
@@ -151,14 +151,14 @@ func (o *oracle) lengths() (lit, dist oracleCode, err error) {
 	if len(lens) != nLit+nDist || nLit > 286 || nDist > 30 {
 		return lit, dist, fmt.Errorf("%d lengths for %d + %d", len(lens), nLit, nDist)
 	}
-	lit, dist = codeOf(lens[:nLit]), codeOf(lens[nLit:])
+	lit, dist = rfcCodeOf(lens[:nLit]), rfcCodeOf(lens[nLit:])
 	if !steps.full || !lit.full || !dist.full {
 		return lit, dist, fmt.Errorf("an incomplete code")
 	}
 	return lit, dist, nil
 }
 
-func (o *oracle) block(lit, dist oracleCode) error {
+func (o *rfcReader) block(lit, dist rfcCode) error {
 	for {
 		s, err := o.symbol(&lit)
 		switch {
