@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 // TestBroadcast: the whole program, small. Every receiver has every message, each
 // was encoded once and not copied, and the stalled receiver holds the bound.
 func TestBroadcast(t *testing.T) {
-	o := options{receivers: 120, children: 3, slow: 2, size: 100_000, messages: 60, threads: 2, loop: "poll"}
+	o := options{receivers: 120, children: 3, slow: 2, size: 20_000, messages: 60, threads: 2, loop: "poll"}
 	rep, err := measure(context.Background(), o, func() *exec.Cmd { return exec.Command(os.Args[0]) })
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func TestBroadcast(t *testing.T) {
 		if f.copied != 0 {
 			t.Errorf("%s: %d bytes copied", name, f.copied)
 		}
-		if f.lost != 0 && rep.slow.dropped == 0 {
+		if f.lost != 0 { // none can be: 1.2 MB fit into the outbox and the kernel
 			t.Errorf("%s: %d messages lost", name, f.lost)
 		}
 		if f.heap > uint64(o.receivers*o.size*5) {
@@ -48,7 +48,7 @@ func TestBroadcast(t *testing.T) {
 	if got := rep.beside.delivered; got != (o.receivers+o.slow)*o.messages {
 		t.Errorf("beside: %d delivered", got)
 	}
-	if rep.slow.dropped == 0 || rep.slow.messages != o.slow*10 || rep.slow.pending > o.slow*(1<<20+2*o.size) {
+	if rep.slow.dropped != o.slow*8 || rep.slow.messages != o.slow*52 || rep.slow.pending > o.slow*(1<<20+2*o.size) {
 		t.Errorf("the stalled hold %+v", rep.slow)
 	}
 	var b strings.Builder
