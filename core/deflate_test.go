@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"anyloop/core"
+	packed "anyloop/core/deflate"
+	squeeze "anyloop/core/flate"
 	"anyloop/core/loop/sim"
 	"anyloop/core/ws"
 )
@@ -385,4 +387,74 @@ func quoted(all []string) string {
 		all[i] = fmt.Sprintf("%q", s)
 	}
 	return strings.Join(all, "\nreceive ")
+}
+
+// TestSharedMessagesAndContext: a message that is compressed once for many, without
+// context, goes between messages with context, and the peers' inflaters, which have
+// exactly the negotiated window, understand all of them.
+func TestSharedMessagesAndContext(t *testing.T) {
+	var outs []*core.Outbox
+	vh := core.VHost{Deflate: &core.Deflate{Takeover: true}, Protocols: []core.Protocol{{Name: "s", WS: func(c *core.Conn) core.WSHandler {
+		o := core.NewOutbox(c, core.Refuse)
+		outs = append(outs, o)
+		return &sender{o}
+	}}}}
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{vh}})
+	packed1, _ := w.upgrade(plainOffer)
+	packed2, _ := w.upgrade(chromeOffer)
+	plain := w.ws()
+	var r1, r2 packed.Reader
+	r1.Init(12, true, packed.Limits{})
+	r2.Init(12, true, packed.Limits{})
+	for i := range 20 {
+		own, all := strings.Repeat(fmt.Sprintf("own message %d, ", i), 8), strings.Repeat(fmt.Sprintf("for all, number %d, ", i), 8)
+		s := core.NewShared(core.Message{Data: []byte(all)})
+		for _, o := range outs {
+			o.Text(own)
+			o.SendShared(s)
+		}
+		for j, p := range []*peer{packed1, packed2} {
+			fr := p.rawFrames()
+			r := []*packed.Reader{&r1, &r2}[j]
+			if len(fr) != 2 || fr[0].b0 != 0xc1 || fr[1].b0 != 0xc1 || unpack(t, r, fr[0].payload) != own || unpack(t, r, fr[1].payload) != all {
+				t.Fatalf("message %d for peer %d: %+v", i, j, fr)
+			}
+			if i > 0 && len(fr[0].payload) > len(own)/2 {
+				t.Errorf("%d bytes became %d", len(own), len(fr[0].payload))
+			}
+		}
+		if got := plain.rawFrames(); len(got) != 2 || string(got[0].payload) != own || string(got[1].payload) != all {
+			t.Fatalf("message %d, plain: %+v", i, got)
+		}
+		if s.Encodings() != 2 {
+			t.Errorf("%d encodings for two kinds of receivers", s.Encodings())
+		}
+	}
+	// What does not become smaller goes to all as it is.
+	noise := make([]byte, 200)
+	for i := range noise {
+		noise[i] = byte(i*i*7 + i>>3)
+	}
+	s := core.NewShared(core.Message{Data: noise, Binary: true})
+	outs[0].SendShared(s)
+	if fr := packed1.rawFrames(); len(fr) != 1 || fr[0].b0 != 0x82 || !bytes.Equal(fr[0].payload, noise) {
+		t.Errorf("noise: %+v", fr)
+	}
+}
+
+// sender only sends.
+type sender struct{ out *core.Outbox }
+
+func (h *sender) Receive(*core.Conn, core.Fragment) error { return nil }
+
+func (h *sender) Writable(c *core.Conn, w *core.WSWriter) error { return h.out.Writable(w) }
+
+func unpack(t *testing.T, r *packed.Reader, p []byte) string {
+	t.Helper()
+	var tables squeeze.Tables
+	out, _, done, err := r.Next(&tables, make([]byte, 0, 1<<20), p, true)
+	if err != nil || !done {
+		t.Fatalf("unpacking: done %v, %v", done, err)
+	}
+	return string(out)
 }

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -95,42 +94,6 @@ func (r *clientRole) reached(l *link, from *link, peer string, err error) {
 	default:
 		r.askSocks(l)
 	}
-}
-
-func (r *clientRole) askSocks(l *link) {
-	port, _ := portOf(r.url, 80)
-	user, pass := credentials(r.proxy)
-	if err := r.socks.Init(r.url.Hostname(), port, user, pass); err != nil {
-		r.fail(l, err)
-		return
-	}
-	r.state = clSocks
-	b := l.outbuf(600)
-	*b = r.socks.Append(*b)
-}
-
-func (r *clientRole) askTunnel(l *link) {
-	port, _ := portOf(r.url, 80)
-	user, pass := credentials(r.proxy)
-	to, err := h1.AppendAuthority(nil, r.url.Hostname(), port, 0)
-	if err == nil {
-		b := l.outbuf(600)
-		*b, err = h1.AppendConnect(*b, string(to), user, pass)
-	}
-	if err != nil {
-		r.fail(l, err)
-		return
-	}
-	r.state = clTunnel
-	r.parser = h1.ResponseParser{Method: h1.CONNECT}
-}
-
-func credentials(u *url.URL) (user, pass string) {
-	if u.User != nil {
-		pass, _ = u.User.Password()
-		user = u.User.Username()
-	}
-	return user, pass
 }
 
 // ask sends the opening handshake (RFC 6455 4.1).
@@ -377,71 +340,6 @@ func (r *clientRole) connected(l *link, h WSHandler) {
 	c.called()
 	c.flags &^= cfInside
 	c.after(err)
-}
-
-// notUpgraded: the server answered, but not with 101.
-func (r *clientRole) notUpgraded(l *link, status int) {
-	location := r.res.Header("location")
-	reason := string(bytes.Clone(r.res.head.Reason()))
-	switch status {
-	case 301, 302, 303, 307, 308:
-		r.redirect(l, status, location)
-		return
-	}
-	r.refused(l, status, fmt.Errorf("the server answered %d %s", status, reason))
-}
-
-// redirect goes where the server sends us, if we may.
-func (r *clientRole) redirect(l *link, status int, location string) {
-	if r.hops >= r.d.Redirects {
-		r.refused(l, status, fmt.Errorf("a redirect to %q is not followed", location))
-		return
-	}
-	to, err := r.url.Parse(location)
-	if location == "" || err != nil {
-		r.refused(l, status, fmt.Errorf("a redirect to %q", location))
-		return
-	}
-	if to, err = dialURL(to.String()); err != nil {
-		r.refused(l, status, fmt.Errorf("a redirect to %q: %w", location, err))
-		return
-	}
-	if !strings.EqualFold(to.Host, r.url.Host) {
-		r.d.Header = withoutSecrets(r.d.Header)
-	} else if to.User == nil {
-		to.User = r.url.User
-	}
-	r.url = to
-	r.hops++
-	r.letGo(l)
-	r.arm(l)
-	r.start(l)
-}
-
-// withoutSecrets leaves out what only the first host is to know.
-func withoutSecrets(h Header) (kept Header) {
-	for _, f := range h {
-		switch f.Name {
-		case "authorization", "cookie", "proxy-authorization":
-		default:
-			kept = append(kept, f)
-		}
-	}
-	return kept
-}
-
-// letGo closes the socket; the link lives on without one.
-func (r *clientRole) letGo(l *link) {
-	r.freeResponse(l)
-	l.unwatch() // and notes that it is adrift
-	if err := l.wireClose(); err != nil {
-		l.th.eng.log.Debug("close", "fd", l.fd, "err", err)
-	}
-	l.fd = -1
-	l.flags |= lfKeepFD
-	l.flags &^= lfEOF | lfNoRead | lfTxDead | lfHangup | lfAgain
-	l.th.cork = l.th.cork[:0]
-	l.store = nil
 }
 
 // freeResponse gives the header table back; the answer is over.

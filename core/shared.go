@@ -63,7 +63,7 @@ func (s *Shared) message() Message { return Message{s.plain[s.head:], s.binary} 
 // frame returns the frame for c's peer; ok is false if it must be encoded for c
 // alone.
 func (s *Shared) frame(c *Conn) (b []byte, ok bool) {
-	switch key := c.sharedVariant(); {
+	switch key := c.sharedVariant(s.Len()); {
 	case key == sharedPlain:
 		return s.plain, true
 	case key < firstWindow || key >= firstWindow+windows:
@@ -110,6 +110,7 @@ func (c *Conn) sendShared(s *Shared) error {
 	}
 	c.link.th.stats.Sent++
 	c.link.sendShared(b)
+	r.sentShared(b)
 	return nil
 }
 

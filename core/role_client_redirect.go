@@ -1,0 +1,72 @@
+package core
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// notUpgraded: the server answered, but not with 101.
+func (r *clientRole) notUpgraded(l *link, status int) {
+	location := r.res.Header("location")
+	reason := string(bytes.Clone(r.res.head.Reason()))
+	switch status {
+	case 301, 302, 303, 307, 308:
+		r.redirect(l, status, location)
+		return
+	}
+	r.refused(l, status, fmt.Errorf("the server answered %d %s", status, reason))
+}
+
+// redirect goes where the server sends us, if we may.
+func (r *clientRole) redirect(l *link, status int, location string) {
+	if r.hops >= r.d.Redirects {
+		r.refused(l, status, fmt.Errorf("a redirect to %q is not followed", location))
+		return
+	}
+	to, err := r.url.Parse(location)
+	if location == "" || err != nil {
+		r.refused(l, status, fmt.Errorf("a redirect to %q", location))
+		return
+	}
+	if to, err = dialURL(to.String()); err != nil {
+		r.refused(l, status, fmt.Errorf("a redirect to %q: %w", location, err))
+		return
+	}
+	if !strings.EqualFold(to.Host, r.url.Host) {
+		r.d.Header = withoutSecrets(r.d.Header)
+	} else if to.User == nil {
+		to.User = r.url.User
+	}
+	r.url = to
+	r.hops++
+	r.letGo(l)
+	r.arm(l)
+	r.start(l)
+}
+
+// withoutSecrets leaves out what only the first host is to know.
+func withoutSecrets(h Header) (kept Header) {
+	for _, f := range h {
+		switch f.Name {
+		case "authorization", "cookie", "proxy-authorization":
+		default:
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// letGo closes the socket; the link lives on without one.
+func (r *clientRole) letGo(l *link) {
+	r.freeResponse(l)
+	l.unwatch() // and notes that it is adrift
+	if err := l.wireClose(); err != nil {
+		l.th.eng.log.Debug("close", "fd", l.fd, "err", err)
+	}
+	l.fd = -1
+	l.flags |= lfKeepFD
+	l.flags &^= lfEOF | lfNoRead | lfTxDead | lfHangup | lfAgain
+	l.th.cork = l.th.cork[:0]
+	l.store = nil
+}
