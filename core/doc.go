@@ -7,7 +7,7 @@
 // An [Engine] has vhosts, and one or more service threads. A [Thread] has one
 // loop, and everything that belongs to the connections it serves. A [Conn] is
 // what a handler sees; below it a link owns the descriptor, and a role is what
-// the link speaks (listen, h1, ws, file, wake). A connection lives on one
+// the link speaks (listen, h1, ws, client, file, wake). A connection lives on one
 // thread and its callbacks never overlap.
 //
 // # The three rules
@@ -17,7 +17,7 @@
 //     queued without bound on anybody's behalf.
 //   - A []byte that is lent to you is yours until the callback returns.
 //   - Everything about a connection happens on its thread. From elsewhere: Post,
-//     Wake, Outbox.SendFrom, Stop, Shutdown, Done, Stats.
+//     Wake, Outbox.SendFrom, Group.Send, Stop, Shutdown, Done, Stats.
 //
 // # A life
 //
@@ -26,10 +26,13 @@
 //	                               the next request hits another mount
 //	Protocol.FilterWS, Protocol.WS, Opened, Receive*, Writable*, Pong*, Timer*,
 //	PeerClose, Closed              a WebSocket
+//	Protocol.WS, Connected, then as above; or ConnectFailed and nothing else
+//	                               a WebSocket that Dial began
 //	Protocol.File, Readable*, Writable*, Closed          an adopted descriptor
 //	Protocol.Init, WaitCancelled*, Destroy               a protocol on a vhost
 //
-// Closed comes exactly once, last, iff a handler was made.
+// Closed comes exactly once, last, iff a handler was made and its connection was
+// open.
 //
 // What a handler returns decides: nil goes on; a [CloseError] does the closing
 // handshake with its code; [ErrDrop] closes without a word; anything else closes
@@ -89,6 +92,15 @@
 //	lws_send_pipe_choked                 Conn.Pending
 //	lws_adopt_descriptor_vhost           Thread.AdoptFile, Thread.AdoptSocket
 //	lws_adopt_socket_readbuf             Thread.AdoptSocket with early bytes
+//	lws_client_connect_via_info          Thread.Dial
+//	LWS_CALLBACK_CLIENT_ESTABLISHED      Connector.Connected
+//	LWS_CALLBACK_CLIENT_CONNECTION_ERROR ConnectFailer.ConnectFailed
+//	LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH  Dial.Check
+//	LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER  Dial.Header
+//	LWS_CALLBACK_CONFIRM_EXTENSION_OKAY  Protocol.Deflate
+//	lws_set_extension_option             Conn.TuneDeflate
+//	lws_retry_bo_t, lws_retry_get_delay_ms  Backoff
+//	lws_sul_schedule                     Thread.AfterFunc
 //	info.foreign_loops                   a foreign Backend (see loops/*)
 //	info.count_threads, get_count_threads Config.Threads, Engine.Threads
 //	lws_get_tsi                          Conn.Thread, Thread.Index
