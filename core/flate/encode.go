@@ -31,19 +31,20 @@ type encoder struct {
 
 	lit     [encLits]uint16
 	dist    [encDists]uint16
-	litLen  [encLits + encDists]uint8 // and the distances' behind those in use
+	litLen  [encLits]uint8
 	distLen [encDists]uint8
 	litCode [encLits]encCode
 	dstCode [encDists]encCode
 	nLit    int
 	nDist   int
 
+	lens    [encLits + encDists]uint8  // of both, as they are described
 	steps   [encLits + encDists]uint16 // code lengths as they are written: symbol, extra bits above bit 8
 	nSteps  int
 	step    [encNoCode]uint16
 	stepLen [encNoCode]uint8
 
-	keys, work [encLits]uint32
+	keys, work [encLits + 1]uint32
 }
 
 func (e *encoder) begin(dst, src []byte) {
@@ -96,7 +97,7 @@ func (e *encoder) endBlock(end int) {
 	e.count++
 	size, extra := e.tally()
 	dynamic := false
-	if e.mayPay(size) {
+	if e.mayPay(size, extra) {
 		if n := e.codes() + extra; n < size {
 			size, dynamic = n, true
 		}
@@ -141,25 +142,43 @@ func (e *encoder) tally() (fixed, extra int) {
 	return fixed + extra, extra
 }
 
-// mayPay tells whether codes of the block's own may be shorter than size bits.
-func (e *encoder) mayPay(size int) bool {
-	return true
+// mayPay tells whether codes of the block's own are worth trying: whether they
+// seem to be shorter than size bits, of which extra are the same in any code. To
+// make them costs more than to compress a small message. The symbols take their
+// entropy, and the description of the codes, as measured on messages of several
+// kinds, at least 50 bits and 4.5 for each symbol.
+func (e *encoder) mayPay(size, extra int) bool {
+	if e.count >= len(encEntropy) {
+		return true
+	}
+	need := encEntropy[e.count] + 16*(50+extra)
+	dists := 0
+	for _, f := range e.lit[:] {
+		if f > 0 {
+			need += 72 - encEntropy[f]
+		}
+	}
+	for _, f := range e.dist[:] {
+		if f > 0 {
+			need += 72 - encEntropy[f]
+			dists += int(f)
+		}
+	}
+	return need+encEntropy[dists] < 16*(size-size/10)
 }
 
 // codes makes the block's own codes and returns the bits that their description
 // and the symbols take, without the three that begin a block.
 func (e *encoder) codes() int {
-	encLengths(e.litLen[:encLits], e.lit[:], 15, e.keys[:], e.work[:])
+	encLengths(e.litLen[:], e.lit[:], 15, e.keys[:], e.work[:])
 	encLengths(e.distLen[:], e.dist[:], 15, e.keys[:], e.work[:])
 	size := 0
-	for s, l := range e.litLen[:encLits] {
+	for s, l := range e.litLen[:] {
 		size += int(e.lit[s]) * int(l)
 	}
 	for s, l := range e.distLen {
 		size += int(e.dist[s]) * int(l)
 	}
-	encAssign(e.litCode[:], e.litLen[:encLits])
-	encAssign(e.dstCode[:], e.distLen[:])
 	e.nLit, e.nDist = encLits, encDists
 	for e.litLen[e.nLit-1] == 0 {
 		e.nLit--
@@ -167,8 +186,9 @@ func (e *encoder) codes() int {
 	for e.distLen[e.nDist-1] == 0 {
 		e.nDist--
 	}
-	copy(e.litLen[e.nLit:], e.distLen[:e.nDist])
-	return size + e.describe(e.litLen[:e.nLit+e.nDist])
+	n := copy(e.lens[:], e.litLen[:e.nLit])
+	n += copy(e.lens[n:], e.distLen[:e.nDist])
+	return size + e.describe(e.lens[:n])
 }
 
 // describe puts code lengths into steps (RFC 1951 3.2.7) and returns the bits
@@ -228,8 +248,10 @@ func (e *encoder) stepsUsed() int {
 	return n
 }
 
-// header writes the description of the codes.
+// header makes the codes from their lengths and writes the description.
 func (e *encoder) header() {
+	encAssign(e.litCode[:], e.litLen[:e.nLit])
+	encAssign(e.dstCode[:], e.distLen[:e.nDist])
 	var codes [encNoCode]encCode
 	encAssign(codes[:], e.stepLen[:])
 	used := e.stepsUsed()

@@ -1,6 +1,7 @@
 package flate
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -29,6 +30,8 @@ var (
 
 	encLenSym  [256]uint8 // by length less 3
 	encDistSym [512]uint8 // by distance less 1: below 256 itself, else 256 + its upper bits
+
+	encEntropy [512]int // n times log2 n in sixteenths of a bit
 
 	encFixedLit  [encLits]encCode
 	encFixedDist [encDists]encCode
@@ -66,6 +69,11 @@ func init() {
 		}
 		at += 1 << encDistExtra[s]
 	}
+	for n := range encEntropy {
+		if n > 0 {
+			encEntropy[n] = int(16 * float64(n) * math.Log2(float64(n)))
+		}
+	}
 	var lens [288]uint8
 	for s := range lens {
 		switch {
@@ -96,13 +104,14 @@ func encDistSymbol(d uint32) uint8 { // d is the distance less 1
 
 // encLengths gives each symbol that occurs a code length of at most limit bits
 // and every other one 0. At least two symbols get one, so that the code is
-// complete: some inflaters refuse any other. keys and work have room for freq.
+// complete: some inflaters refuse any other. keys and work are
+// longer than freq.
 func encLengths(lens []uint8, freq []uint16, limit int, keys, work []uint32) {
 	n := 0
 	for s, f := range freq {
 		lens[s] = 0
+		keys[n] = uint32(f)<<9 | uint32(s)
 		if f > 0 {
-			keys[n] = uint32(f)<<9 | uint32(s)
 			n++
 		}
 	}
@@ -113,7 +122,7 @@ func encLengths(lens []uint8, freq []uint16, limit int, keys, work []uint32) {
 		}
 	}
 	keys, work = keys[:n], work[:n]
-	slices.Sort(keys)
+	encSort(keys, work)
 	for i, k := range keys {
 		work[i] = k >> 9
 	}
@@ -142,6 +151,30 @@ func encLengths(lens []uint8, freq []uint16, limit int, keys, work []uint32) {
 			lens[keys[i]&511] = uint8(l)
 			i++
 		}
+	}
+}
+
+// encSort sorts keys; the symbols of small messages occur a few times each, and
+// are counted into place.
+func encSort(keys, work []uint32) {
+	var at [33]uint16
+	for i, k := range keys {
+		f := k >> 9
+		if f >= uint32(len(at)) {
+			slices.Sort(keys)
+			return
+		}
+		at[f]++
+		work[i] = k
+	}
+	sum := uint16(0)
+	for f, n := range at {
+		at[f] = sum
+		sum += n
+	}
+	for _, k := range work[:len(keys)] {
+		keys[at[k>>9]] = k
+		at[k>>9]++
 	}
 }
 
@@ -181,21 +214,21 @@ func encDepths(count *[64]int, a []uint32) {
 	}
 }
 
-// encAssign gives the canonical codes for lengths (RFC 1951 3.2.2).
+// encAssign gives the canonical codes for lengths (RFC 1951 3.2.2). A symbol
+// without a length gets no bits, by the same steps: a branch would be guessed
+// wrong at every other symbol.
 func encAssign(codes []encCode, lens []uint8) {
-	var count, next [17]uint16
+	var count, next [16]uint16
 	for _, l := range lens {
-		count[l]++
+		count[l&15]++
 	}
 	count[0] = 0
-	for l := 1; l < 16; l++ {
+	for l := 1; l < 15; l++ {
 		next[l+1] = (next[l] + count[l]) << 1
 	}
+	codes = codes[:len(lens)]
 	for s, l := range lens {
-		if l == 0 {
-			codes[s] = 0
-			continue
-		}
+		l &= 15
 		codes[s] = encCode(bits.Reverse16(next[l])>>(16-l)) | encCode(l)<<16
 		next[l]++
 	}

@@ -79,9 +79,7 @@ func (m *Matcher) take(window int, a, b []byte, step int) {
 	m.pos = m.end
 	m.rebase()
 	if last := m.end - minMatch + 1; step > 1 && last > 0 {
-		for i := 0; i < last; i += step {
-			m.enter(i)
-		}
+		m.enter(0, last, step)
 		m.ins = last
 	}
 }
@@ -165,19 +163,21 @@ func (m *Matcher) parse(e *encoder, stop int) {
 	m.pos = p
 }
 
-func (m *Matcher) load32(i int) uint32 { return binary.LittleEndian.Uint32(m.buf[i:]) }
-
-// enter puts the place i into the tables.
-func (m *Matcher) enter(i int) uint32 {
-	cur := m.base + uint32(i)
-	h := m.load32(i) * matcherMul >> (m.shift & 31)
-	delta := cur - m.head[h]
-	m.head[h] = cur
-	if delta > uint32(m.window) {
-		delta = 0
+// enter puts every step-th place from from to before to into the tables.
+func (m *Matcher) enter(from, to, step int) {
+	buf, head, prev := m.buf, m.head, m.prev
+	mask, window, shift := uint32(len(prev)-1), uint32(m.window), m.shift&31
+	cur := m.base + uint32(from)
+	for i := from; i < to; i += step {
+		h := binary.LittleEndian.Uint32(buf[i:]) * matcherMul >> shift
+		delta := cur - head[h]
+		head[h] = cur
+		if delta > window {
+			delta = 0
+		}
+		prev[cur&mask] = uint16(delta)
+		cur += uint32(step)
 	}
-	m.prev[cur&uint32(m.size-1)] = uint16(delta)
-	return delta
 }
 
 // find returns the longest match at p that is longer than best, and its
@@ -187,19 +187,27 @@ func (m *Matcher) find(p, best, chain int) (length, dist int) {
 	if limit < minMatch {
 		return 0, 0
 	}
-	for ; m.ins < p; m.ins++ {
-		m.enter(m.ins)
+	if m.ins < p {
+		m.enter(m.ins, p, 1)
 	}
 	m.ins = p + 1
-	far := int(m.enter(p))
+	buf, prev := m.buf, m.prev
+	want := binary.LittleEndian.Uint32(buf[p:])
+	at := m.base + uint32(p)
+	mask := uint32(len(prev) - 1)
+	slot := &m.head[want*matcherMul>>(m.shift&31)]
+	far := at - *slot
+	*slot = at
+	if far > uint32(m.window) {
+		prev[at&mask] = 0
+		return 0, 0
+	}
+	prev[at&mask] = uint16(far)
 	if best >= limit {
 		return 0, 0
 	}
-	buf, prev, mask := m.buf, m.prev, m.size-1
-	at := int(m.base) + p
 	nice := min(m.effort.nice, limit)
-	want := binary.LittleEndian.Uint32(buf[p:])
-	for d := far; far != 0 && d <= m.window; d += far {
+	for d := int(far); far != 0 && d <= m.window; d += int(far) {
 		c := p - d
 		if buf[c+best] == buf[p+best] && binary.LittleEndian.Uint32(buf[c:]) == want {
 			if n := matchLen(buf, c, p, limit); n > best {
@@ -212,7 +220,7 @@ func (m *Matcher) find(p, best, chain int) (length, dist int) {
 		if chain--; chain <= 0 {
 			break
 		}
-		far = int(prev[(at-d)&mask])
+		far = uint32(prev[(at-uint32(d))&mask])
 	}
 	return length, dist
 }

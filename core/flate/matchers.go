@@ -12,7 +12,7 @@ const noSlot = -1
 // the Matcher that was longest unused and enters its history first. So that many
 // connections taking turns do not push out the few that are busy, and use one
 // set of tables that stays in the processor's caches, a Matcher so taken is the
-// next to be taken again, until its owner comes back; one in eight is not, so
+// next to be taken again, until its owner comes back; one in 32 is not, so
 // that a new set of busy connections finds its places.
 type Matchers struct {
 	limit int
@@ -81,7 +81,7 @@ func (ms *Matchers) take(bits uint8, keep bool) *Matcher {
 	case l.n == 0:
 		slot = ms.other(bits)
 	default:
-		keep = keep && ms.turns%8 == 0
+		keep = keep && ms.turns%32 == 0
 	}
 	if keep {
 		ms.unlink(slot)
