@@ -8,6 +8,7 @@ import (
 const (
 	minMatch = 4 // what is hashed; shorter matches hardly pay
 	maxMatch = 258
+	maxSkip  = 32 // bytes passed over at once in data without matches
 
 	matcherMul   = 0x9e3779b1
 	matcherSlack = 8       // bytes past the buffer, so that eight are loaded at a time
@@ -20,12 +21,13 @@ type effort struct {
 	good  int // from this length on, a better one is looked for a quarter as far
 	lazy  int // below this length, the next byte is tried too
 	nice  int // from this length on, it is good enough
+	calm  int // after 1<<calm bytes without a match one byte is passed over, after twice as many two
 }
 
 var efforts = [...]effort{
-	Default: {chain: 32, good: 8, lazy: 32, nice: 128},
-	Fast:    {chain: 4, good: 8, lazy: 0, nice: 32},
-	Best:    {chain: 1024, good: 64, lazy: maxMatch, nice: maxMatch},
+	Default: {chain: 24, good: 8, lazy: 32, nice: 128, calm: 7},
+	Fast:    {chain: 4, good: 8, lazy: 0, nice: 32, calm: 5},
+	Best:    {chain: 1024, good: 64, lazy: maxMatch, nice: maxMatch, calm: 20},
 }
 
 // Matcher finds earlier occurrences for one Deflater at a time. [Matchers] makes
@@ -129,14 +131,17 @@ func (m *Matcher) slide() {
 // parse turns the text from pos to stop into tokens; a match may reach beyond.
 func (m *Matcher) parse(e *encoder, stop int) {
 	p := m.pos
+	met := p // end of the last match
 	for p < stop {
 		if e.full() {
 			e.endBlock(p + m.off)
 		}
 		n, dist := m.find(p, minMatch-1, m.effort.chain)
 		if n == 0 {
-			e.literal(m.buf[p])
-			p++
+			next := min(p+1+(p-met)>>m.effort.calm, p+maxSkip, stop)
+			for ; p < next; p++ {
+				e.literal(m.buf[p])
+			}
 			continue
 		}
 		for n < m.effort.lazy && p+1 < stop {
@@ -159,6 +164,7 @@ func (m *Matcher) parse(e *encoder, stop int) {
 		}
 		e.match(n, dist)
 		p += n
+		met = p
 	}
 	m.pos = p
 }
