@@ -3,6 +3,7 @@ package flate
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -294,14 +295,16 @@ func TestDeflateWrap(t *testing.T) {
 				d.m.base += matcherWrap - d.m.base%matcherWrap - 1000
 				clear(d.m.head) // positions of the time before are no longer true
 			}
-			was := ms.slots[0:]
-			var before uint32
-			if len(was) > 0 {
-				before = was[0].m.base
+			before := uint32(0)
+			if i > 0 {
+				before = d.m.base
 			}
 			p.read(t, d.Append(&ms, nil, m), m)
 			if d.m.base < before {
 				wraps++
+			}
+			if last := slices.Max(d.m.head); last > d.m.base+uint32(d.m.end) {
+				t.Fatalf("bits %d: the tables know position %d, the text ends at %d", bits, last, d.m.base+uint32(d.m.end))
 			}
 		}
 		if wraps < 5 {
