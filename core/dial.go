@@ -153,7 +153,7 @@ func (th *Thread) Dial(vh *VirtualHost, d Dial) (*Conn, error) {
 	th.load.Add(1)
 	th.conns++
 	l := th.newLink(-1, r)
-	l.flags |= lfCounted | lfKeepFD | lfHandshake
+	l.flags |= lfCounted | lfKeepFD | lfHandshake | lfNoRead
 	th.drift(l)
 	c := l.own
 	c.setVHost(vh)

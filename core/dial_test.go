@@ -414,6 +414,20 @@ func TestRedirects(t *testing.T) {
 	h.want("made, connected 101 m")
 }
 
+// TestRedirectWithALongBody: a body that fills the receive buffer is not read on from
+// a descriptor that is gone.
+func TestRedirectWithALongBody(t *testing.T) {
+	w, h := client(t, core.Limits{})
+	first, second := w.listens(farAddr), w.listens("192.0.2.2:80")
+	h.dial(core.Dial{Redirects: 1})
+	w.k.Drive()
+	first.request()
+	first.WriteString("HTTP/1.1 302 Found\r\nLocation: ws://192.0.2.2/\r\n\r\n" + strings.Repeat("x", 128<<10))
+	w.k.Drive()
+	second.opens()
+	h.want("made, connected 101 m")
+}
+
 // TestProxies: through HTTP CONNECT and SOCKS5, with and without credentials.
 func TestProxies(t *testing.T) {
 	for _, tc := range []struct {

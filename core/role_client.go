@@ -85,6 +85,7 @@ func (r *clientRole) reached(l *link, from *link, peer string, err error) {
 		return
 	}
 	l.inherit(from)
+	l.flags &^= lfNoRead
 	l.own.peer = peer
 	switch {
 	case r.proxy == nil:

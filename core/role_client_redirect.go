@@ -65,8 +65,8 @@ func (r *clientRole) letGo(l *link) {
 		l.th.eng.log.Debug("close", "fd", l.fd, "err", err)
 	}
 	l.fd = -1
-	l.flags |= lfKeepFD
-	l.flags &^= lfEOF | lfNoRead | lfTxDead | lfHangup | lfAgain
+	l.flags |= lfKeepFD | lfNoRead // there is nothing to read from
+	l.flags &^= lfEOF | lfTxDead | lfHangup | lfAgain
 	l.th.cork = l.th.cork[:0]
 	l.store = nil
 }
