@@ -181,6 +181,33 @@ func TestDeflateGrowthAlternating(t *testing.T) {
 	}
 }
 
+// TestDeflateGrowthByBlock does it with blocks that save just a few bits, where
+// each would cost a header of its own to the incompressible one after it.
+func TestDeflateGrowthByBlock(t *testing.T) {
+	plain := someNoise(someRand(), 2*blockTokens)
+	little := 0
+	for saved := 40; saved < 80; saved++ {
+		var src []byte
+		for range 12 {
+			src = append(src, plain[:blockTokens]...)
+			src = append(src, plain[blockTokens:2*blockTokens-2]...)
+			src = append(src, make([]byte, 1+saved)...)
+			plain = append(plain[1:], plain[0]^byte(saved)) // no match with an earlier turn
+		}
+		var ms Matchers
+		var d Deflater
+		d.Init(MinBits, Best)
+		c := d.Append(&ms, nil, src)
+		checkGrowth(t, len(src), len(c))
+		if len(c) < len(src) && len(c) > len(src)-400 {
+			little++
+		}
+	}
+	if little == 0 {
+		t.Error("no data that compress a little")
+	}
+}
+
 func TestDeflateInitBounds(t *testing.T) {
 	for bits, want := range map[int]int{-1: MinBits, 0: MinBits, 7: MinBits, 16: MaxBits, 1 << 20: MaxBits} {
 		var ms Matchers

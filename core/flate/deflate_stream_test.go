@@ -137,7 +137,7 @@ func TestMatchersKeepTheBusy(t *testing.T) {
 	for i := range idle {
 		idle[i].Init(10, Default)
 		send(&idle[i])
-		if !send(&busy) {
+		if (i < 5 || i%10 == 9) && !send(&busy) { // at first there is a place for each
 			t.Fatalf("the busy one lost its Matcher after %d others", i+1)
 		}
 	}
@@ -218,6 +218,63 @@ func checkLists(t *testing.T, ms *Matchers, limit int) {
 	}
 }
 
+// TestMatchersOnce: without takeover one Matcher does for each size, however many
+// there may be.
+func TestMatchersOnce(t *testing.T) {
+	var ms Matchers
+	ms.Init(50)
+	for range 20 {
+		var d Deflater
+		d.Init(MaxBits, Default)
+		for _, n := range []int{0, 1, 100, 256, 257, 512, 1 << 15, 1 << 17} {
+			d.AppendOnce(&ms, nil, make([]byte, n))
+		}
+	}
+	if len(ms.slots) != 3 {
+		t.Errorf("%d Matchers for three sizes", len(ms.slots))
+	}
+}
+
+// TestMatchersReplaced: a Matcher that had to make place for a larger one serves
+// nobody any more.
+func TestMatchersReplaced(t *testing.T) {
+	var ms Matchers
+	var small, large Deflater
+	small.Init(8, Default)
+	large.Init(15, Default)
+	for _, d := range []*Deflater{&small, &large, &small} {
+		d.Append(&ms, nil, []byte("hello, hello"))
+		if len(ms.slots) != 1 || d.m != ms.slots[0].m {
+			t.Fatalf("%d Matchers, and one that is none of them", len(ms.slots))
+		}
+	}
+}
+
+// TestDeflateColdWindow: the history a cold Matcher is given is the window to the
+// byte, after messages shorter and longer than it.
+func TestDeflateColdWindow(t *testing.T) {
+	for _, bits := range []int{8, 10, 12} {
+		for extra := -2; extra <= 2; extra++ {
+			var ms Matchers
+			var d, other Deflater
+			d.Init(bits, Best)
+			other.Init(bits, Best)
+			r := newRFCReader(bits)
+			rnd := someRand()
+			a, b := someNoise(rnd, 1<<bits+7), someNoise(rnd, 1<<bits+extra)
+			back := bytes.Clone(b)
+			back[0] = a[len(a)-1] // what a history a byte off has there
+			for _, m := range [][]byte{a, b, back, b[max(extra, 0):], a} {
+				other.Append(&ms, nil, a)
+				r.feed(t, d.Append(&ms, nil, m), m)
+			}
+			if extra == 0 && r.longest != 1<<bits {
+				t.Errorf("bits %d: the longest distance is %d", bits, r.longest)
+			}
+		}
+	}
+}
+
 // TestMatchersElsewhere: a deflater goes from thread to thread, and Matchers
 // begin anew, and it finds none of what it left.
 func TestMatchersElsewhere(t *testing.T) {
@@ -292,7 +349,7 @@ func TestDeflateWrap(t *testing.T) {
 				other.Append(&ms, nil, m)
 			}
 			if i%3 == 1 {
-				d.m.base += matcherWrap - d.m.base%matcherWrap - 1000
+				d.m.base = matcherWrap - 1000
 				clear(d.m.head) // positions of the time before are no longer true
 			}
 			before := uint32(0)
@@ -300,6 +357,9 @@ func TestDeflateWrap(t *testing.T) {
 				before = d.m.base
 			}
 			p.read(t, d.Append(&ms, nil, m), m)
+			if d.m.base > matcherWrap {
+				t.Fatalf("bits %d: positions begin at %d", bits, d.m.base)
+			}
 			if d.m.base < before {
 				wraps++
 			}

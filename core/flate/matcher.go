@@ -44,11 +44,10 @@ type Matcher struct {
 
 	buf  []byte
 	base uint32 // position of buf[0]
-	lo   int    // buf[lo:end] is the owner's text
-	pos  int    // compressed up to here
-	end  int
-	ins  int // in the tables up to here
-	off  int // what turns an index of buf into one of the source
+	pos  int    // buf[:pos] is compressed
+	end  int    // buf[:end] is the owner's text
+	ins  int    // in the tables up to here
+	off  int    // what turns an index of buf into one of the source
 
 	window int // no distance is longer
 	size   int // window of the tables, at least window
@@ -75,7 +74,7 @@ func (m *Matcher) memory() int { return cap(m.buf) + 4*cap(m.head) + 2*cap(m.pre
 func (m *Matcher) take(window int, a, b []byte, step int) {
 	m.base += uint32(m.end + m.size + 1)
 	m.window = window
-	m.lo, m.ins = 0, 0
+	m.ins = 0
 	m.end = copy(m.buf, a)
 	m.end += copy(m.buf[m.end:], b)
 	m.pos = m.end
@@ -123,7 +122,6 @@ func (m *Matcher) slide() {
 	m.pos -= by
 	m.end -= by
 	m.ins = max(m.ins-by, 0) // a long match may have left it behind
-	m.lo = max(m.lo-by, 0)
 	m.base += uint32(by)
 	m.rebase()
 }
@@ -158,7 +156,7 @@ func (m *Matcher) parse(e *encoder, stop int) {
 			n, dist = n2, dist2
 		}
 		// Where not every place was entered a match is found late.
-		for n < maxMatch && p-dist > m.lo && m.buf[p-1] == m.buf[p-1-dist] && e.unliteral() {
+		for n < maxMatch && p > dist && m.buf[p-1] == m.buf[p-1-dist] && e.unliteral() {
 			p--
 			n++
 		}
