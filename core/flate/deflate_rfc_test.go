@@ -2,6 +2,7 @@ package flate
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"testing"
 )
@@ -31,12 +32,14 @@ func (o *rfcReader) feed(t testing.TB, c, want []byte) {
 	}
 }
 
+// peek returns the next sixteen bits.
+func (o *rfcReader) peek() int {
+	return int(binary.LittleEndian.Uint32(o.in[o.at>>3:])>>(o.at&7)) & 0xffff
+}
+
 func (o *rfcReader) get(n int) int {
-	v := 0
-	for i := range n {
-		v |= int(o.in[o.at>>3]>>(o.at&7)&1) << i
-		o.at++
-	}
+	v := o.peek() & (1<<n - 1)
+	o.at += n
 	return v
 }
 
@@ -65,8 +68,11 @@ func rfcCodeOf(lens []uint8) (c rfcCode) {
 // symbol reads a code bit by bit.
 func (o *rfcReader) symbol(c *rfcCode) (int, error) {
 	code, first, index := 0, 0, 0
+	next := o.peek()
 	for l := 1; l < 16; l++ {
-		code |= o.get(1)
+		code |= next & 1
+		next >>= 1
+		o.at++
 		if code-first < c.count[l] {
 			return c.syms[index+code-first], nil
 		}
@@ -193,6 +199,10 @@ func (o *rfcReader) block(lit, dist rfcCode) error {
 			return fmt.Errorf("distance %d of %d, window %d", d, len(o.seen), o.window)
 		}
 		o.longest = max(o.longest, d)
+		if d >= n {
+			o.seen = append(o.seen, o.seen[len(o.seen)-d:len(o.seen)-d+n]...)
+			continue
+		}
 		for range n {
 			o.seen = append(o.seen, o.seen[len(o.seen)-d])
 		}

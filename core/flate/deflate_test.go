@@ -104,6 +104,9 @@ func TestDeflateSizes(t *testing.T) {
 				var all, stream []byte
 				o := newRFCReader(bits)
 				for _, n := range sizes {
+					if n > 1<<15+1 && level != Default {
+						continue // the edges of stored blocks are the same
+					}
 					n = min(n, len(data))
 					before := len(stream)
 					stream = d.Append(&ms, stream, data[:n])
