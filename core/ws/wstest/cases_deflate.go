@@ -29,7 +29,7 @@ func exchange(k dataKind, b bulk, count int) step {
 		rnd := rand.New(rand.NewPCG(uint64(b.size), uint64(b.cut)))
 		count := count
 		if p.mode != whole && !p.opt.Full {
-			count = min(count, 2)
+			count = 1 + min(count-1, 2000/b.size)
 		}
 		for i := range count {
 			data := k.make(rnd, b.size)
@@ -110,7 +110,11 @@ func (s *set) tooLong(n int, b bulk) bool {
 	if s.opt.Full || b.size < 16*kib {
 		return false
 	}
-	return s.opt.Brief && b.size > 32*kib && n%8 != 0 || n%2 != 0
+	every := b.size / (8 * kib)
+	if s.opt.Brief {
+		every *= 2
+	}
+	return n%every != 0
 }
 
 // thin leaves the larger sizes whole, where each would be cut a thousand times.

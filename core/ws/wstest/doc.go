@@ -37,9 +37,10 @@ type Options struct {
 	Deflate *core.Deflate
 	// Full runs the cases about size at their whole size, which takes minutes.
 	Full bool
-	// Brief leaves out what was run over a cheaper vehicle: the exhaustive
-	// parts of the tables.
+	// Brief leaves out the exhaustive parts of the tables.
 	Brief bool
+	// Sample runs one case of so many of each class; 0 is all of them.
+	Sample int
 	// Only are prefixes of the identifiers of the cases to run, "6.4" say;
 	// none is all.
 	Only []string
@@ -72,7 +73,10 @@ func run(t *testing.T, side ws.Side, connect func() (Wire, error), opt Options) 
 		t.Run(strings.ReplaceAll(cl.name, " ", "-"), func(t *testing.T) {
 			s := set{side: side, opt: &opt, class: i}
 			cl.add(&s)
-			for _, c := range s.cases {
+			for i, c := range s.cases {
+				if opt.Sample > 1 && i%opt.Sample != 0 {
+					continue
+				}
 				rep.runCase(t, c, &s, connect)
 			}
 		})

@@ -19,6 +19,19 @@ type packing struct {
 	last     []int32 // by the hash of three bytes: the position after they were seen last
 }
 
+// stdWriters are kept, since each is a megabyte to make. Connections come one
+// after the other.
+var stdWriters = map[int]*flate.Writer{}
+
+func stdWriter(level int) *flate.Writer {
+	w := stdWriters[level]
+	if w == nil {
+		w, _ = flate.NewWriter(nil, level)
+		stdWriters[level] = w
+	}
+	return w
+}
+
 // hash3 is where three bytes are noted.
 func hash3(b []byte) uint32 {
 	return (uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16) * 2654435761 >> 17
@@ -36,7 +49,8 @@ func (k *packing) pack(p []byte) []byte {
 	}
 	k.buf.Reset()
 	if k.std == nil {
-		k.std, _ = flate.NewWriter(&k.buf, k.level)
+		k.std = stdWriter(k.level)
+		k.std.Reset(&k.buf)
 	} else if !k.takeover {
 		k.std.Reset(&k.buf)
 	}

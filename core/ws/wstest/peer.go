@@ -83,6 +83,8 @@ const (
 	singleHead = 256
 	singleTail = 64
 	longPiece  = 997
+	briefHead  = 48 // in a brief suite
+	briefTail  = 8
 )
 
 // deliver writes b as the case is delivered. cuts are the seams in it.
@@ -91,10 +93,13 @@ func (p *peer) deliver(b []byte, cuts []int) error {
 	case p.chop > 0:
 		return p.pieces(b, func(int) int { return p.chop })
 	case p.mode == eachByte:
-		n := len(b)
+		n, head, tail := len(b), singleHead, singleTail
+		if p.opt.Brief {
+			head, tail = briefHead, briefTail
+		}
 		return p.pieces(b, func(at int) int {
-			if !p.opt.Full && at >= singleHead && at < n-singleTail {
-				return min(longPiece, n-singleTail-at)
+			if !p.opt.Full && at >= head && at < n-tail {
+				return min(longPiece, n-tail-at)
 			}
 			return 1
 		})

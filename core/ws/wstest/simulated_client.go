@@ -48,6 +48,11 @@ func (w *simClientWire) Verdict() error {
 	if !w.over {
 		return ErrSilent
 	}
+	return w.verdict()
+}
+
+// verdict judges what the handler was told.
+func (w *simClientWire) verdict() error {
 	var ce *core.CloseError
 	if errors.As(w.err, &ce) && ce.Remote {
 		return nil

@@ -20,10 +20,10 @@ var testees = []struct {
 	only []string
 	most int // cases
 }{
-	{"plain", nil, nil, 2500},
-	{"takeover", &core.Deflate{Takeover: true, WindowBits: 15, PeerWindowBits: 15}, []string{"5.1", "12", "13", "14", "15", "16"}, 500},
-	{"bounded", &core.Deflate{}, []string{"2", "12", "13", "14", "15", "16"}, 500},
-	{"tiny", &core.Deflate{Takeover: true, WindowBits: 8, PeerWindowBits: 8, Threshold: -1}, []string{"12.2", "13", "14", "15.5", "16"}, 300},
+	{"plain", nil, nil, 1700},
+	{"takeover", &core.Deflate{Takeover: true, WindowBits: 15, PeerWindowBits: 15}, []string{"5.1", "12", "13", "14", "15", "16"}, 450},
+	{"bounded", &core.Deflate{}, []string{"2", "12", "13", "14", "15", "16"}, 450},
+	{"tiny", &core.Deflate{Takeover: true, WindowBits: 8, PeerWindowBits: 8, Threshold: -1}, []string{"12.2", "13", "14", "15.5", "16"}, 250},
 }
 
 // echoOptions are a testee's: an echo that takes messages of 1 MiB.
