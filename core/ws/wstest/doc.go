@@ -41,6 +41,12 @@ type Options struct {
 	Brief bool
 	// Sample runs one case of so many of each class; 0 is all of them.
 	Sample int
+	// MayReset admits a server that closes its socket right after the closing
+	// handshake instead of reading on until the peer has ended its direction
+	// (RFC 6455 7.1.1: half-close, and read until there is nothing): what a
+	// peer sends behind its Close then resets the connection, and what is on
+	// its way may be lost.
+	MayReset bool
 	// Only are prefixes of the identifiers of the cases to run, "6.4" say;
 	// none is all.
 	Only []string

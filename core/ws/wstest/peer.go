@@ -234,7 +234,7 @@ func (p *peer) over() error {
 		b, err := p.w.Read()
 		p.rx.buf = append(p.rx.buf, b...)
 		switch {
-		case errors.Is(err, io.EOF) && len(p.rx.buf) == 0, errors.Is(err, syscall.ECONNRESET) && p.behind && p.rx.closed:
+		case errors.Is(err, io.EOF) && len(p.rx.buf) == 0, errors.Is(err, syscall.ECONNRESET) && p.behind && p.rx.closed && p.opt.MayReset:
 			return nil
 		case errors.Is(err, ErrSilent):
 			return fmt.Errorf("TCP is not ended: %w", err)
