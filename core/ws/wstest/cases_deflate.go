@@ -28,7 +28,12 @@ func exchange(k dataKind, b bulk, count int) step {
 	return func(p *peer) error {
 		rnd := rand.New(rand.NewPCG(uint64(b.size), uint64(b.cut)))
 		count := count
-		if p.mode != whole && !p.opt.Full {
+		switch {
+		case p.opt.Full && p.mode == eachByte:
+			count = 1 + min(count-1, 8*kib/b.size)
+		case p.opt.Full && p.mode == seams:
+			count = 1 + min(count-1, 64*kib/b.size)
+		case p.mode != whole:
 			count = 1 + min(count-1, 2000/b.size)
 		}
 		for i := range count {
@@ -75,7 +80,7 @@ func level(n int) step {
 // count is how many messages of a size are exchanged.
 func (s *set) count(size int) int {
 	if s.opt.Full {
-		return max(4, min(1000, 2*mib/size))
+		return max(4, min(1000, mib/2/size))
 	}
 	return max(2, min(6, 8*kib/size))
 }

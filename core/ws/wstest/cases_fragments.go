@@ -92,44 +92,46 @@ func word(w string) []step {
 	return append(steps, normal())
 }
 
-// fragmentation: the words that the well-known suite plays, then all of up to
-// three letters.
+// fragmentWords are those that the well-known suite plays, and what they are.
+var fragmentWords = [][2]string{
+	{"p|C", "a Ping in two fragments"},
+	{"oC", "a Pong in two fragments"},
+	{"tC", "a text in two fragments"},
+	{"t|C", "a text in two fragments, with a pause"},
+	{"tPC", "a Ping between the fragments"},
+	{"t|P|C", "a Ping between the fragments, with pauses"},
+	{"tPcPcPC", "Pings between all fragments"},
+	{"C", "a continuation of nothing"},
+	{"c|T", "an unfinished continuation of nothing"},
+	{"cT", "an unfinished continuation of nothing, then a text"},
+	{"TC", "a continuation behind a message"},
+	{"T|cT", "an unfinished continuation behind a message"},
+	{"cTcT", "continuations of nothing and texts in turn"},
+	{"CTCT", "finished continuations of nothing"},
+	{"CtC", "a finished continuation of nothing, then a message in two"},
+	{"cTtC", "an unfinished continuation of nothing, then messages"},
+	{"tT", "a text inside a text"},
+	{"t|T", "a text inside a text, at leisure"},
+	{"tB", "a binary inside a text"},
+	{"b|t", "a text begun inside a binary"},
+	{"tcPccPC", "six fragments and two Pings, at once"},
+	{"tc|P|cc|P|C", "six fragments and two Pings, with pauses"},
+	{"t|c|P|c|c|P|c|C", "the same, a pause after each"},
+	{"tOC", "a Pong between the fragments"},
+	{"tX", "a Close inside a message"},
+	{"tXC", "a Close inside a message that goes on"},
+	{"tccccccccccccccccccccccccccccccC", "32 fragments"},
+	{"bPcOcPC", "a binary with control frames of all kinds inside"},
+	{"tCbCtCbC", "four messages of two fragments"},
+	{"TtCBbCT", "messages in turn whole and in fragments"},
+	{"TX|T", "a Close behind a message"},
+	{"PpP", "a fragmented Ping between others"},
+	{"tp", "a fragmented Ping inside a message"},
+}
+
+// fragmentation: words of the table, then all of up to three letters.
 func fragmentation(s *set) {
-	for i, row := range [][2]string{
-		{"p|C", "a Ping in two fragments"},
-		{"oC", "a Pong in two fragments"},
-		{"tC", "a text in two fragments"},
-		{"t|C", "a text in two fragments, with a pause"},
-		{"tPC", "a Ping between the fragments"},
-		{"t|P|C", "a Ping between the fragments, with pauses"},
-		{"tPcPcPC", "Pings between all fragments"},
-		{"C", "a continuation of nothing"},
-		{"c|T", "an unfinished continuation of nothing"},
-		{"cT", "an unfinished continuation of nothing, then a text"},
-		{"TC", "a continuation behind a message"},
-		{"T|cT", "an unfinished continuation behind a message"},
-		{"cTcT", "continuations of nothing and texts in turn"},
-		{"CTCT", "finished continuations of nothing"},
-		{"CtC", "a finished continuation of nothing, then a message in two"},
-		{"cTtC", "an unfinished continuation of nothing, then messages"},
-		{"tT", "a text inside a text"},
-		{"t|T", "a text inside a text, at leisure"},
-		{"tB", "a binary inside a text"},
-		{"b|t", "a text begun inside a binary"},
-		{"tcPccPC", "six fragments and two Pings, at once"},
-		{"tc|P|cc|P|C", "six fragments and two Pings, with pauses"},
-		{"t|c|P|c|c|P|c|C", "the same, a pause after each"},
-		{"tOC", "a Pong between the fragments"},
-		{"tX", "a Close inside a message"},
-		{"tXC", "a Close inside a message that goes on"},
-		{"tccccccccccccccccccccccccccccccC", "32 fragments"},
-		{"bPcOcPC", "a binary with control frames of all kinds inside"},
-		{"tCbCtCbC", "four messages of two fragments"},
-		{"TtCBbCT", "messages in turn whole and in fragments"},
-		{"TX|T", "a Close behind a message"},
-		{"PpP", "a fragmented Ping between others"},
-		{"tp", "a fragmented Ping inside a message"},
-	} {
+	for i, row := range fragmentWords {
 		s.add(fmt.Sprintf("5.%d", i+1), row[1], word(row[0])...)
 	}
 	for i, data := range []string{"", "a"} {

@@ -170,29 +170,30 @@ func allows(o extension, q params, e extension, z params) bool {
 // consent returns the parameters that answer asks for, made legal for what the
 // client offers. An answer of "*" takes the offer as it is.
 func consent(answer string, offers []extension) (z params, err error) {
-	for _, o := range offers {
-		q, err := o.read()
-		if err != nil {
-			return z, fmt.Errorf("the client's offer: %w", err)
-		}
-		if answer == "*" {
-			return q, nil
-		}
-		es, err := extensions([]string{answer})
-		if err != nil {
-			return z, err
-		}
-		if z, err = es[0].read(); err != nil {
-			return z, err
-		}
-		z.server.noTakeover = z.server.noTakeover || q.server.noTakeover
-		z.client.noTakeover = z.client.noTakeover || q.client.noTakeover
-		z.server.bits = min(z.server.bits, q.server.bits)
-		z.client.bits = min(z.client.bits, q.client.bits)
-		if _, may := o.params[clientBits]; !may {
-			z.client.bits = 15
-		}
-		return z, nil
+	if len(offers) == 0 {
+		return z, errors.New("the client offers no compression")
 	}
-	return z, errors.New("the client offers no compression")
+	o := offers[0]
+	q, err := o.read()
+	if err != nil {
+		return z, fmt.Errorf("the client's offer: %w", err)
+	}
+	if answer == "*" {
+		return q, nil
+	}
+	es, err := extensions([]string{answer})
+	if err != nil {
+		return z, err
+	}
+	if z, err = es[0].read(); err != nil {
+		return z, err
+	}
+	z.server.noTakeover = z.server.noTakeover || q.server.noTakeover
+	z.client.noTakeover = z.client.noTakeover || q.client.noTakeover
+	z.server.bits = min(z.server.bits, q.server.bits)
+	z.client.bits = min(z.client.bits, q.client.bits)
+	if _, may := o.params[clientBits]; !may {
+		z.client.bits = 15
+	}
+	return z, nil
 }
