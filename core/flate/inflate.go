@@ -108,7 +108,9 @@ func (z *Inflater) InflateLast(t *Tables, dst, src []byte) (out []byte, n int, d
 // of no bytes, or one whose last block has BFINAL and nothing after it.
 func (z *Inflater) EndMessage(t *Tables, dst []byte) (out []byte, err error) {
 	r := run{dst: dst[:cap(dst)], start: len(dst), w: len(dst)}
-	z.run(t, &r)
+	if z.full {
+		z.run(t, &r)
+	}
 	if z.err == nil && !z.full {
 		z.end(t, &r)
 	}

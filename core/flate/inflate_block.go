@@ -1,5 +1,7 @@
 package flate
 
+import "encoding/binary"
+
 // run is one call: where it reads and writes.
 type run struct {
 	dst, src []byte
@@ -10,6 +12,13 @@ type run struct {
 
 // fill takes bytes of src into acc, as many as fit below 64 bits.
 func (z *Inflater) fill(r *run) {
+	if len(r.src)-r.i >= 8 {
+		z.acc |= binary.LittleEndian.Uint64(r.src[r.i:]) << (z.n & 63)
+		r.i += int((63 - z.n) >> 3)
+		z.n |= 56
+		z.acc &= 1<<(z.n&63) - 1
+		return
+	}
 	for z.n < 56 && r.i < len(r.src) {
 		z.acc |= uint64(r.src[r.i]) << (z.n & 63)
 		r.i++
@@ -224,8 +233,10 @@ func (z *Inflater) repeat(t *Tables, sym, extra, total uint16) bool {
 	if z.read+k > total {
 		return false
 	}
-	for end := z.read + k; z.read < end; z.read++ {
-		t.lengths[z.read] = v
+	word := uint64(v) * 0x0101010101010101
+	for i := z.read; i < z.read+k; i += 8 {
+		binary.LittleEndian.PutUint64(t.lengths[i:], word)
 	}
+	z.read += k
 	return true
 }

@@ -49,7 +49,22 @@ func (z *Inflater) copyMatch(dst []byte, start, w, d, n int) {
 	}
 }
 
-// slack is how far beyond its end copyNear may write.
+// copyFar is copyMatch by words for what lies in one piece in the history, back
+// bytes before its end. It reports whether that was so.
+func (z *Inflater) copyFar(dst []byte, w, back, n int) bool {
+	p := (int(z.pos) - back) & (len(z.hist) - 1)
+	if n > back || n > 64 || p+n+slack > len(z.hist) {
+		return false
+	}
+	from := z.hist[p : p+n+slack]
+	to := dst[w : w+n+slack]
+	for i := 0; i < n; i += 8 {
+		binary.LittleEndian.PutUint64(to[i:], binary.LittleEndian.Uint64(from[i:]))
+	}
+	return true
+}
+
+// slack is how far beyond a match's end copying by words may read and write.
 const slack = 8
 
 // copyNear is copyMatch for what this call produced, by words.

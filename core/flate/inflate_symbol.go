@@ -15,7 +15,7 @@ func (z *Inflater) symbols(c *codes, r *run) bool {
 			if z.state == stHeader {
 				z.endBlock()
 			}
-		} else if !z.symbol(c, r) {
+		} else if !z.symbol(c, r) || z.state == in+1 && !(z.distance(c, r) && z.owed(r)) {
 			return false
 		}
 	}
@@ -182,6 +182,7 @@ func (z *Inflater) match(dst []byte, start, w, d, length int) bool {
 		return false
 	case d <= w-start:
 		copyNear(dst, w, d, length)
+	case z.copyFar(dst, w, d-(w-start), length):
 	default:
 		z.copyMatch(dst, start, w, d, length)
 	}

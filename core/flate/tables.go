@@ -1,6 +1,9 @@
 package flate
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Tables is what decoding needs only while it goes on: the codes of the block at
 // hand, 9 KiB. One serves any number of inflaters, one after the other: each knows
@@ -9,8 +12,8 @@ import "math/bits"
 type Tables struct {
 	codes   codes
 	clens   [1 << clenBits]uint32
-	lengths [maxLit + maxDist]uint8
-	serial  uint64 // of the block whose codes these are
+	lengths [maxLit + maxDist + 8]uint8 // and room for a word written at the end
+	serial  uint64                      // of the block whose codes these are
 }
 
 // NewTables returns Tables on the heap.
@@ -46,7 +49,6 @@ const (
 	exceptional = 1 << 15 // subtable, endOfBlock or no meaning
 	subtable    = 1 << 14
 	endOfBlock  = 1 << 13
-	nothing     = exceptional | 1 // takes a bit, for none at all
 )
 
 // What symbols mean: entries without their code's length.
@@ -143,10 +145,7 @@ func (t *Tables) build(nlit uint16, ndist uint8) bool {
 func buildTable(table []uint32, root int, lengths []uint8, meaning []uint32) bool {
 	var b builder
 	b.table, b.root = table, root
-	for _, l := range lengths {
-		b.count[l]++
-	}
-	b.count[0] = 0
+	b.counts(lengths)
 	space, used := 0, 0
 	var next [maxCode + 2]uint16
 	for l := 1; l <= maxCode; l++ {
@@ -154,17 +153,22 @@ func buildTable(table []uint32, root int, lengths []uint8, meaning []uint32) boo
 		used += int(b.count[l])
 		next[l+1] = next[l] + b.count[l]
 	}
-	for s, l := range lengths {
-		if l != 0 {
-			b.sorted[next[l]] = meaning[s]
-			next[l]++
+	for s := 0; s < len(lengths); s++ {
+		l := lengths[s]
+		if l == 0 {
+			if s+8 <= len(lengths) && binary.LittleEndian.Uint64(lengths[s:]) == 0 {
+				s += 7
+			}
+			continue
 		}
+		b.sorted[next[l]] = meaning[s]
+		next[l]++
 	}
 	switch {
 	case used == 0:
-		b.degenerate(nothing)
+		b.degenerate(exceptional, exceptional)
 	case used == 1 && b.count[1] == 1:
-		b.degenerate(entry(b.sorted[0], 1))
+		b.degenerate(entry(b.sorted[0], 1), entry(exceptional, 1))
 	case space != 1<<maxCode:
 		return false
 	default:
@@ -187,10 +191,34 @@ type builder struct {
 	sorted [288]uint32
 }
 
-// degenerate is the table of the code 0 alone, or of none.
-func (b *builder) degenerate(e uint32) {
+// counts counts the lengths, in two places by turns: equal ones in a row would
+// wait for each other. Words of zeros, of which there are many, are skipped.
+func (b *builder) counts(lengths []uint8) {
+	var odd [maxCode + 1]uint16
+	for ; len(lengths) >= 8; lengths = lengths[8:] {
+		v := binary.LittleEndian.Uint64(lengths)
+		if v == 0 {
+			continue
+		}
+		for range 4 {
+			b.count[v&maxCode]++
+			odd[v>>8&maxCode]++
+			v >>= 16
+		}
+	}
+	for _, l := range lengths {
+		b.count[l]++
+	}
+	for l, c := range odd {
+		b.count[l] += c
+	}
+	b.count[0] = 0
+}
+
+// degenerate is the table where the first bit says it all.
+func (b *builder) degenerate(zero, one uint32) {
 	for i := 0; i < 1<<b.root; i += 2 {
-		b.table[i], b.table[i+1] = e, nothing
+		b.table[i], b.table[i+1] = zero, one
 	}
 }
 
