@@ -46,11 +46,7 @@ func child(what string) error {
 		}
 	}()
 	for i := range fast + slow {
-		path := "/"
-		if i >= fast {
-			path = "/slow"
-		}
-		c, err := dial(addr, path, i >= fast)
+		c, err := dial(addr, i >= fast)
 		if err != nil {
 			return err
 		}
@@ -100,7 +96,11 @@ func child(what string) error {
 
 // dial opens one WebSocket. A slow one has a small receive buffer, since the
 // kernel would otherwise hold megabytes for it.
-func dial(addr, path string, slow bool) (*client.Conn, error) {
+func dial(addr string, slow bool) (*client.Conn, error) {
+	path := "/"
+	if slow {
+		path = "/slow"
+	}
 	c, err := client.Dial(addr, time.Hour)
 	if err != nil {
 		return nil, err

@@ -25,15 +25,7 @@ import (
 )
 
 func main() {
-	var header core.Header
-	flag.Func("H", "header field to add, 'name: value'; may be repeated", func(s string) error {
-		name, value, ok := strings.Cut(s, ":")
-		if !ok {
-			return errors.New("use 'name: value'")
-		}
-		header = append(header, core.Field{Name: strings.ToLower(strings.TrimSpace(name)), Value: strings.TrimSpace(value)})
-		return nil
-	})
+	header := headerFlag()
 	subprotocols := flag.String("subprotocols", "", "subprotocols to offer, comma-separated")
 	origin := flag.String("origin", "", "Origin field")
 	proxy := flag.String("proxy", "", "http://[user:password@]host:port or socks5://...")
@@ -75,7 +67,7 @@ func main() {
 	if err != nil {
 		app.Fatal(err)
 	}
-	d := core.Dial{URL: flag.Arg(0), Addr: *addr, Protocol: "terminal", Header: header, Origin: *origin, Proxy: *proxy, Redirects: *redirects}
+	d := core.Dial{URL: flag.Arg(0), Addr: *addr, Protocol: "terminal", Header: *header, Origin: *origin, Proxy: *proxy, Redirects: *redirects}
 	if *subprotocols != "" {
 		d.Subprotocols = strings.Split(*subprotocols, ",")
 	}
@@ -88,6 +80,20 @@ func main() {
 	os.Exit(t.status)
 }
 
+// headerFlag declares -H.
+func headerFlag() *core.Header {
+	var header core.Header
+	flag.Func("H", "header field to add, 'name: value'; may be repeated", func(s string) error {
+		name, value, ok := strings.Cut(s, ":")
+		if !ok {
+			return errors.New("use 'name: value'")
+		}
+		header = append(header, core.Field{Name: strings.ToLower(strings.TrimSpace(name)), Value: strings.TrimSpace(value)})
+		return nil
+	})
+	return &header
+}
+
 // terminal is the program's one connection and its handler; loop thread only,
 // but for read.
 type terminal struct {
@@ -96,6 +102,7 @@ type terminal struct {
 	every  time.Duration // between Pings; 0: none
 	buf    []byte        // of a message that comes in pieces
 	pings  []string      // to be sent
+	ending bool          // the input has ended
 	status int
 }
 
@@ -145,8 +152,15 @@ func (t *terminal) Receive(_ *core.Conn, f core.Fragment) error {
 
 // Writable implements core.WSHandler.
 func (t *terminal) Writable(c *core.Conn, w *core.WSWriter) error {
-	if len(t.pings) == 0 {
+	switch {
+	case len(t.pings) > 0:
+	case t.out.Len() > 0 || !t.ending:
+		if t.ending {
+			c.RequestWritable()
+		}
 		return t.out.Writable(w)
+	default:
+		return w.Ping([]byte(lastPing))
 	}
 	err := w.Ping([]byte(t.pings[0]))
 	t.pings = t.pings[1:]
@@ -171,7 +185,10 @@ func (t *terminal) ping(c *core.Conn, data string) {
 }
 
 // Pong implements core.WSPonger.
-func (t *terminal) Pong(_ *core.Conn, data []byte) error {
+func (t *terminal) Pong(c *core.Conn, data []byte) error {
+	if t.ending && string(data) == lastPing {
+		return c.Close(1000, "")
+	}
 	if sent, err := strconv.ParseInt(string(data), 10, 64); err == nil && t.every > 0 {
 		show("pong after %v", time.Since(time.Unix(0, sent)).Round(time.Microsecond))
 		return nil
@@ -200,7 +217,18 @@ func (t *terminal) read(c *core.Conn) {
 			return
 		}
 	}
-	c.Post(func(c *core.Conn) { c.Close(1000, "") })
+	c.Post(t.end)
+}
+
+// lastPing follows the last message: its Pong tells that the server has had all,
+// and what it had to answer at once has come.
+const lastPing = "the input has ended"
+
+// end closes when everything is sent and answered, or after a while.
+func (t *terminal) end(c *core.Conn) {
+	t.ending = true
+	c.RequestWritable()
+	c.Thread().AfterFunc(5*time.Second, func() { c.Close(1000, "") })
 }
 
 // line does what a line says.
