@@ -56,6 +56,17 @@ func (th *Thread) packing() *packing {
 	return th.zip
 }
 
+// DeflateMemory returns how many bytes of heap the thread's own tools for
+// permessage-deflate take, which its connections share; 0 before the first
+// compressed message. What each connection keeps is in DeflateInfo.Memory. Loop
+// thread only.
+func (th *Thread) DeflateMemory() int {
+	if th.zip == nil {
+		return 0
+	}
+	return cap(th.zip.in) + cap(th.zip.out) + th.zip.matchers.Memory()
+}
+
 // newPacker makes the compression of a WebSocket; base, what it may keep between
 // messages, is taken already.
 func newPacker(vh *VirtualHost, side ws.Side, p deflate.Params, d *Deflate, base int64) *packer {
