@@ -88,12 +88,18 @@ func TestInteropPythonWebsockets(t *testing.T) {
 	}
 }
 
-func TestInteropNodeWS(t *testing.T) {
-	node := try.Need(t, "node", "nodejs")
-	modules := os.Getenv("ANYLOOP_NODE_MODULES")
+// nodeWS returns Node, and where its ws is.
+func nodeWS(t *testing.T) (node, modules string) {
+	node = try.Need(t, "node", "nodejs")
+	modules = os.Getenv("ANYLOOP_NODE_MODULES")
 	if _, err := os.Stat(filepath.Join(modules, "ws")); modules == "" || err != nil {
 		missing(t, "Node's ws is not installed (npm install ws, and ANYLOOP_NODE_MODULES)")
 	}
+	return node, modules
+}
+
+func TestInteropNodeWS(t *testing.T) {
+	node, modules := nodeWS(t)
 	for _, loop := range loops {
 		t.Run(loop, func(t *testing.T) {
 			addr := start(t, "echo", "-loop", loop)
