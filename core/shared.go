@@ -11,6 +11,10 @@ import (
 // framed once for each variant that receivers call for (plain, and compressed
 // per window); from then on every receiver's link sends from the same memory,
 // and one that has to wait keeps a pointer. It is never changed. Any goroutine.
+//
+// Compressed variants refer to no earlier message. On a connection that takes
+// its context over from message to message, the next message of its own begins
+// a new context.
 type Shared struct {
 	plain     []byte // the frame of a server, uncompressed
 	head      int    // bytes of its header
@@ -30,7 +34,7 @@ type sharedFrame struct {
 // other keys are the window bits, 8 to 15, of a compressed frame without context.
 const (
 	sharedPlain   = 0
-	sharedPerConn = -1 // masked, or in need of a context: made for this conn alone
+	sharedPerConn = -1 // masked: made for this conn alone
 	firstWindow   = 8
 	windows       = 8
 )
@@ -52,9 +56,8 @@ func NewShared(m Message) *Shared {
 func (s *Shared) Len() int { return len(s.plain) - s.head }
 
 // Encodings returns how many variants of the message have been encoded: 1, and
-// one for each window that it was compressed for. Receivers that no shared
-// variant fits (we are the client and must mask, or the compression has a
-// context) do not count.
+// one for each window that it was compressed for. What is sent as a client is
+// masked, so made for each connection, and does not count.
 func (s *Shared) Encodings() int { return int(s.encodings.Load()) }
 
 // message returns the message; its data must not be changed.
