@@ -38,7 +38,9 @@ func (p Policy) String() string {
 
 // Outbox keeps messages for a conn until it is writable, bounded by
 // Limits.OutboxBytes and Limits.OutboxCount; an empty one takes any message, so
-// that the most it holds is the larger of OutboxBytes and one message. Its
+// that the most it holds is the larger of OutboxBytes and one message. What is
+// sent while the conn is in service goes below it, to the thread's send buffer;
+// what the wire refuses of that, at most 64 KiB or one message, waits there. Its
 // handler's Writable must pass the writer on to Outbox.Writable. All methods but
 // SendFrom and SendSharedFrom: loop thread only.
 type Outbox struct {

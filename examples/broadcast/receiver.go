@@ -81,6 +81,11 @@ func child(what string) error {
 			mu.Unlock()
 		}
 	}()
+	return untilTold(failed)
+}
+
+// untilTold waits for the end of the input, or a failure.
+func untilTold(failed <-chan error) error {
 	over := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
