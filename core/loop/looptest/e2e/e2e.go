@@ -122,6 +122,7 @@ var cases = []kase{
 	{"ws-slow-reader", "1 GiB for a peer that does not read costs a bounded part", wsSlowReader, wsSlowReaderInstead},
 	{"ws-close", "closing handshakes either way, and the ways to end without", wsClose, nil},
 	{"ws-limits", "CloseTimeout, PingInterval, timers of handlers", wsLimits, nil},
+	{"dial", "clients in the loop: open, echo compressed, close, fail, drop", dialling, nil},
 	{"http", "keep-alive, bodies, pipelining, Connection: close", httpKeepAlive, nil},
 	{"http-files", "whole, ranges, HEAD, 404, pipelined", httpFiles, nil},
 	{"http-slow-file", "16 MiB to a slow client, in bounded memory", httpSlowFile, nil},
