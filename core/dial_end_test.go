@@ -154,18 +154,20 @@ func TestRaceCancelWhileDetached(t *testing.T) {
 // for the next loop.
 func TestRaceDetachInTheTurnOfAStep(t *testing.T) {
 	w := newTrack(t, sim.Options{})
+	threeAddrs(w)
+	w.k.Answer(six, sim.Answer{Silent: true})
 	w.k.Answer(one, sim.Answer{})
+	r := w.up(tcp("three"))
 	var first timerNode
 	first.Owner = w.eng.Detach
-	w.th.timers.SetAt(&first, w.th.now())
-	r := w.reach(tcp("10.0.0.1"))
-	w.k.Drive()
-	if w.th.hosted.Load() || len(w.k.Attempts()) != 0 {
+	w.th.timers.SetAt(&first, w.th.now()+int64(249*ms))
+	w.k.Skip(250 * ms) // both are ripe in one turn
+	if w.th.hosted.Load() || len(w.k.Attempts()) != 1 {
 		t.Fatalf("hosted %v, %d attempts", w.th.hosted.Load(), len(w.k.Attempts()))
 	}
 	if err := w.eng.Attach(w.k); err != nil {
 		t.Fatal(err)
 	}
 	w.k.Drive()
-	r.over(0, one, "")
+	r.over(250*ms, one, "")
 }

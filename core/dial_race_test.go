@@ -237,3 +237,19 @@ func TestRaceReachesOurselves(t *testing.T) {
 		t.Errorf("nobody listens there, but %v", r.err)
 	}
 }
+
+// muteKernel never says how a connection came out.
+type muteKernel struct{ *sim.Kernel }
+
+func (muteKernel) Connected(int) error { return syscall.EINPROGRESS }
+
+// TestRaceHungUpIsOver: an attempt that the system reports as over, without saying
+// how, is not asked for ever.
+func TestRaceHungUpIsOver(t *testing.T) {
+	w := newTrack(t, sim.Options{})
+	w.th.kernel = muteKernel{w.k}
+	w.k.Answer(one, sim.Answer{Err: syscall.ECONNREFUSED})
+	r := w.reach(tcp("10.0.0.1"))
+	w.k.Drive()
+	r.over(0, "", "connect 10.0.0.1:80: "+syscall.ENOTCONN.Error())
+}
