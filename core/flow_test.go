@@ -249,6 +249,7 @@ func TestBothCloseAtOnce(t *testing.T) {
 	p.close(4002, "theirs")
 	w.k.Advance(10 * time.Millisecond)
 	p.want(`close 4001 "ours" | eof`)
+	w.k.Advance(10 * time.Millisecond)
 	if r := (*recs)[0]; r.count("closed") != 1 || r.count("peerclose") != 0 {
 		t.Errorf("callbacks %s", r.log())
 	}
@@ -473,4 +474,32 @@ func TestReservedCloseCodesAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 	p.want("close 1000")
+}
+
+// TestBytesBehindTheCloseDoNotResetTheConnection: the server sends its end of stream
+// and reads until the peer's, for at most LingerTimeout; Closed comes then.
+func TestBytesBehindTheCloseDoNotResetTheConnection(t *testing.T) {
+	for _, closes := range []bool{true, false} {
+		w, recs := oneRecorder(t, sim.Options{}, nil)
+		p := w.ws()
+		p.deaf = true
+		p.close(1000, "")
+		p.ping("behind")
+		p.want("close 1000 | eof")
+		p.ping("and later")
+		p.want("eof") // no reset
+		r := (*recs)[0]
+		if r.count("closed") != 0 || p.Gone() {
+			t.Error("closed before the peer has")
+		}
+		if closes {
+			p.CloseWrite()
+			w.k.Drive()
+		} else {
+			w.k.Advance(2 * time.Second)
+		}
+		if r.count("closed") != 1 || !p.Gone() {
+			t.Errorf("peer closes %v: callbacks %s, gone %v", closes, r.log(), p.Gone())
+		}
+	}
 }

@@ -102,6 +102,7 @@ type peer struct {
 	w       *world
 	buf     []byte
 	lingers bool // its end of stream comes before the descriptor's end
+	deaf    bool // it does not close when the server does
 }
 
 const handshake = "GET / HTTP/1.1\r\nHost: host\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
@@ -139,7 +140,13 @@ func (p *peer) close(code int, why string) {
 func (p *peer) frames() string {
 	p.w.t.Helper()
 	p.w.k.Drive()
-	return p.seen()
+	s := p.seen()
+	if p.EOF() && !p.deaf {
+		// Like any peer, which closes when it reads the end of the stream.
+		p.CloseWrite()
+		p.w.k.Drive()
+	}
+	return s
 }
 
 // seen is frames without driving.

@@ -157,6 +157,7 @@ func TestOutboxPolicies(t *testing.T) {
 					t.Errorf("%d bytes went out of shared memory, want %d", st.SharedOut, len(want)*(size+4))
 				}
 				p.close(1000, "")
+				p.CloseWrite()
 				w.k.Drive()
 				if h.ends != 1 || h.left != 0 || h.out.Pending() != 0 {
 					t.Errorf("Closed %d times, with %d messages waiting, %d after", h.ends, h.left, h.out.Pending())

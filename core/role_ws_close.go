@@ -12,7 +12,7 @@ import (
 //	open       --our close-->                 sentClose  --peer's Close--> echoed
 //	sentClose  --EOF, CloseTimeout-->         end
 //	open       --peer's Close-->              echoed
-//	echoed     --server: flushed; client: EOF, FinTimeout--> end
+//	echoed     --server: flushed, lingered; client: EOF, FinTimeout--> end
 //	any        --protocol error-->            failed     --flushed, lingered--> end
 type wsClosing uint8
 
@@ -51,9 +51,12 @@ func (r *wsRole) gotClose(l *link, ev *ws.Event) {
 	r.shaken(l, cause)
 }
 
-// shaken: both Close frames are on their way. RFC 6455 7.1.1: "the server MUST
-// close the connection immediately", the client waits for that, so that the
-// server is the one to hold the TIME_WAIT state.
+// shaken: both Close frames are on their way. RFC 6455 7.1.1 has the server close
+// first, so that it holds the TIME_WAIT state, and the client wait for that. A
+// server does so by sending its end of stream and reading until the client's: if
+// it closed at once, a byte that the client has sent behind its Close would reset
+// the connection, and the reset destroy what is still on its way to the client. A
+// stream's engine has ways of its own.
 func (r *wsRole) shaken(l *link, cause error) {
 	r.sub = wsEchoed
 	l.phase = 0
@@ -61,7 +64,7 @@ func (r *wsRole) shaken(l *link, cause error) {
 		l.arm(phaseFin, l.own.limits().FinTimeout)
 		return
 	}
-	l.finish(cause, false)
+	l.finish(cause, l.stream() == nil)
 }
 
 // appendClose writes a Close frame; CloseNoStatus stands for an empty one.

@@ -28,7 +28,7 @@ var testees = []struct {
 
 // echoOptions are a testee's: an echo that takes messages of 1 MiB.
 func echoOptions(z *core.Deflate, only ...string) Options {
-	o := Options{MaxMessage: 1 << 20, Deflate: z, MayReset: true, Full: *full, Brief: slow, Only: only}
+	o := Options{MaxMessage: 1 << 20, Deflate: z, Full: *full, Brief: slow, Only: only}
 	if *full {
 		o.MaxMessage = 16 << 20
 	}
