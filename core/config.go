@@ -23,7 +23,7 @@ type Config struct {
 	Log *slog.Logger
 	// Limits holds for all vhosts; its zero value is the documented default.
 	Limits Limits
-	// KeepAlive sets TCP keepalive on accepted and listening TCP sockets.
+	// KeepAlive sets TCP keepalive on accepted, dialled and listening TCP sockets.
 	KeepAlive KeepAlive
 	// FilterConn, if set, sees each accepted connection before anything is
 	// made for it; false closes it at once. Loop thread only.

@@ -49,7 +49,7 @@ type Limits struct {
 	PostQueue   int           // functions waiting from Post; 65536
 	PostBatch   int           // functions run in one turn; 1024
 	Workers     int           // goroutines for blocking work (files), of the whole engine; 8
-	WorkQueue   int           // jobs waiting for a worker, of the whole engine; 4096
+	WorkQueue   int           // jobs waiting for a worker, and lookups for theirs, of the whole engine; 4096
 	Lookups     int           // goroutines that resolve names, of the whole engine; 16
 }
 
