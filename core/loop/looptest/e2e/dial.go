@@ -19,9 +19,9 @@ type dialled struct {
 	end  chan error // exactly one: nil after an echo of everything
 }
 
-func newDialled() *dialled {
+func newDialled(largest int) *dialled {
 	d := &dialled{end: make(chan error, 4)}
-	for _, n := range []int{0, 1, 200, 70_000, 1 << 20} {
+	for _, n := range []int{0, 1, 200, 20_000, largest} {
 		p := make([]byte, n)
 		for i := range p {
 			p[i] = byte(i*i + i>>7)
@@ -81,9 +81,13 @@ func dialling(s *scene) error {
 		return err
 	}
 	var all []*dialled
-	for range 3 {
+	for round := range 3 {
 		for i := range s.threads {
-			d := newDialled()
+			largest := 70_000
+			if round+i == 0 {
+				largest = 1 << 20
+			}
+			d := newDialled(largest)
 			all = append(all, d)
 			s.call(i, core.Dial{URL: "ws://test/", Addr: s.addr, WS: d.handler}, false)
 		}
@@ -94,7 +98,7 @@ func dialling(s *scene) error {
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	s.must(err)
 	gone.Close()
-	refused, dropped := newDialled(), newDialled()
+	refused, dropped := newDialled(1), newDialled(1)
 	s.call(0, core.Dial{URL: "ws://" + gone.Addr().String() + "/", WS: refused.handler}, false)
 	s.call(0, core.Dial{URL: "ws://test/", Addr: s.addr, WS: dropped.handler}, true)
 	s.ends(refused, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) })
