@@ -118,7 +118,7 @@ func TestMemory(t *testing.T) {
 		if more := f.heap - plain.heap; f.kept != want || more < want || more > want+8<<10 {
 			t.Errorf("%s: %+v, without compression %+v", row.name, f, plain)
 		}
-		if most := 160<<10 + 64*9<<row.bits; f.tools == 0 || f.tools > most {
+		if most := 160<<10 + 16*9<<row.bits; f.tools == 0 || f.tools > most {
 			t.Errorf("%s: tools of %d bytes, more than %d", row.name, f.tools, most)
 		}
 	}

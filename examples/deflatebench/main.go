@@ -51,8 +51,8 @@ func main() {
 	}
 	var o options
 	only := flag.String("only", "cpu,memory,size,bomb", "what to measure")
-	flag.IntVar(&o.rounds, "rounds", 7, "pairs of slices")
-	flag.DurationVar(&o.slice, "slice", 150*time.Millisecond, "length of a slice")
+	flag.IntVar(&o.rounds, "rounds", 25, "pairs of slices")
+	flag.DurationVar(&o.slice, "slice", 40*time.Millisecond, "length of a slice")
 	flag.IntVar(&o.conns, "conns", 2000, "connections whose memory is measured")
 	flag.Int64Var(&o.bomb, "bomb", 1<<30, "bytes of zeros in one message")
 	flag.StringVar(&o.loop, "loop", "poll", "event loop: "+app.Loops())
