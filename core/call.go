@@ -34,6 +34,7 @@ func (th *Thread) panicked(v any) {
 	if l == nil {
 		return
 	}
+	defer th.rescue() // ends may have callbacks, which may panic, too
 	if th.mark < len(th.cork) {
 		th.cork = th.cork[:th.mark]
 	}

@@ -27,7 +27,8 @@ type Dial struct {
 	// connection. Empty: that which the server chooses of Subprotocols if the
 	// vhost has one of its name, else the vhost's default protocol.
 	Protocol string
-	// WS makes the handler instead of a protocol's.
+	// WS makes the handler instead of a protocol's, of which the vhost then
+	// needs to have none.
 	WS func(*Conn) WSHandler
 	// Subprotocols are offered to the server, best first (RFC 6455 4.1). One
 	// that answers without choosing is accepted.
@@ -157,7 +158,9 @@ func (th *Thread) Dial(vh *VirtualHost, d Dial) (*Conn, error) {
 	th.drift(l)
 	c := l.own
 	c.setVHost(vh)
-	c.bind(r.bound)
+	if r.bound != nil {
+		c.bind(r.bound)
+	}
 	r.arm(l)
 	th.stats.Dials++
 	th.force(func() { th.inService(l, func() { r.start(l) }) })
@@ -191,7 +194,7 @@ func (r *clientRole) prepare(vh *VirtualHost) error {
 	if r.proxy, err = proxyURL(d.Proxy); err != nil {
 		return err
 	}
-	if r.bound = vh.dialled(d); r.bound == nil {
+	if r.bound = vh.dialled(d); r.bound == nil && (d.WS == nil || d.Protocol != "") {
 		return ErrUnknownProtocol
 	}
 	for _, f := range d.Header {
@@ -215,7 +218,8 @@ func (r *clientRole) prepare(vh *VirtualHost) error {
 	return r.at.local(d.LocalAddr)
 }
 
-// dialled returns the binding of a client's conn: it hears of the failure, too.
+// dialled returns the binding of a client's conn, which hears of the failure, too;
+// nil if there is none, which only a Dial with a handler of its own can do without.
 func (vh *VirtualHost) dialled(d *Dial) *binding {
 	if d.Protocol != "" {
 		if b := vh.byName[d.Protocol]; b != nil && (b.proto.WS != nil || d.WS != nil) {
@@ -319,7 +323,7 @@ func (r *clientRole) goal() (target, error) {
 		t.port, _ = portOf(r.proxy, def)
 		return t, nil
 	}
-	if a := r.d.Addr; a != "" && r.hops == 0 {
+	if a := r.d.Addr; a != "" {
 		if path, ok := strings.CutPrefix(a, "unix:"); ok {
 			t.network, t.path = "unix", path
 			return t, nil

@@ -1,12 +1,15 @@
 package core_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"anyloop/core"
 	"anyloop/core/loop/sim"
+	"anyloop/core/ws"
 )
 
 // The examples run on the simulator, so that they need no network; with
@@ -107,4 +110,80 @@ func ExampleCallback() {
 	m := core.Callback("/api", "rest")
 	fmt.Println(m.Path, m.Protocol)
 	// Output: /api rest
+}
+
+// keeper keeps a client connected.
+type keeper struct {
+	th      *core.Thread
+	backoff core.Backoff
+}
+
+func (k *keeper) dial() {
+	c, err := k.th.Dial(k.th.Engine().VHost("default"), core.Dial{
+		URL: "ws://192.0.2.1/feed",
+		WS:  func(*core.Conn) core.WSHandler { return k },
+	})
+	if c == nil { // nothing will be heard of it
+		fmt.Println(err)
+		k.again()
+	}
+}
+
+// again dials later, unless the engine is about to end.
+func (k *keeper) again() {
+	if d, ok := k.backoff.Next(); ok {
+		fmt.Println("again in", d)
+		k.th.AfterFunc(d, k.dial)
+	}
+}
+
+func (k *keeper) Connected(*core.Conn, *core.Response) error {
+	fmt.Println("connected")
+	k.backoff.Reset() // better still when the first message has come
+	return nil
+}
+
+func (k *keeper) ConnectFailed(_ *core.Conn, err error) { k.lost(err) }
+func (k *keeper) Closed(_ *core.Conn, err error)        { k.lost(err) }
+
+func (k *keeper) lost(err error) {
+	if !errors.Is(err, core.ErrStopped) {
+		k.again()
+	}
+}
+
+func (k *keeper) Receive(*core.Conn, core.Fragment) error   { return nil }
+func (k *keeper) Writable(*core.Conn, *core.WSWriter) error { return nil }
+
+// A client that comes back when it could not connect, or was disconnected.
+func ExampleBackoff() {
+	sk := sim.New(sim.Options{})
+	eng, err := core.New(core.Config{Backend: sk, VHosts: []core.VHost{{}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	sk.Answer("192.0.2.1:80", sim.Answer{Err: syscall.ECONNREFUSED})
+	k := &keeper{th: eng.Thread(0), backoff: core.Backoff{Jitter: -1}} // leave Jitter out
+	k.dial()
+	sk.Advance(5 * time.Second)
+
+	var server *sim.Peer
+	sk.Answer("192.0.2.1:80", sim.Answer{Accept: func(p *sim.Peer) { server = p }})
+	sk.Advance(9 * time.Second)
+	_, key, _ := strings.Cut(string(server.Read()), "sec-websocket-key: ")
+	server.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+		string(ws.AppendAccept(nil, []byte(key[:24]))) + "\r\n\r\n")
+	sk.Drive()
+	server.Close() // without a word
+	sk.Drive()
+	eng.Stop(0)
+	sk.Drive()
+	<-eng.Done()
+	// Output:
+	// again in 1s
+	// again in 3s
+	// again in 9s
+	// connected
+	// again in 1s
 }

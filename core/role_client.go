@@ -35,7 +35,9 @@ type clientRole struct {
 	parser h1.ResponseParser
 	res    Response
 	state  clientState
-	hops   int // redirects followed
+	hops   int       // redirects followed
+	asked  bool      // the handler was asked for
+	h      WSHandler // what came of it
 }
 
 type clientState uint8
@@ -122,7 +124,7 @@ func (r *clientRole) appendRequest(dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	host := []byte(d.Host)
-	if d.Host == "" || r.hops > 0 {
+	if d.Host == "" {
 		port, _ := portOf(r.url, 80)
 		if host, err = h1.AppendAuthority(nil, r.url.Hostname(), port, 80); err != nil {
 			return dst, err
@@ -250,6 +252,9 @@ func (r *clientRole) answered(l *link) {
 		err = errors.New("HTTP/1.0 knows no upgrade")
 	}
 	if err == nil {
+		err = l.own.cause // it was closed in this very turn
+	}
+	if err == nil {
 		err = r.checkUpgrade(l)
 	}
 	var z *packer
@@ -284,12 +289,18 @@ func (r *clientRole) open(l *link, chosen string, z *packer) {
 			b = own
 		}
 	}
-	h := r.make(l, b)
-	if h == nil {
-		if z != nil {
+	defer func() { // also after a panic
+		if z != nil && l.role == role(r) {
 			z.release(c.vh)
 		}
+	}()
+	h := r.make(l, b)
+	if h == nil {
 		r.fail(l, errors.New("the protocol has no handler for it"))
+		return
+	}
+	if c.cause != nil {
+		r.fail(l, c.cause) // its maker has closed it
 		return
 	}
 	role := newWS(c, h, ws.Client, z)
@@ -304,8 +315,13 @@ func (r *clientRole) open(l *link, chosen string, z *packer) {
 	c.offer()
 }
 
-// make makes the handler, nil if there is none to be had.
+// make makes the handler, nil if there is none to be had. It is asked for once,
+// also if nothing came of it.
 func (r *clientRole) make(l *link, b *binding) WSHandler {
+	if r.asked {
+		return r.h
+	}
+	r.asked = true
 	c := l.own
 	maker := r.d.WS
 	if maker == nil {
@@ -318,12 +334,12 @@ func (r *clientRole) make(l *link, b *binding) WSHandler {
 		c.bind(b)
 	}
 	c.calling("WS")
-	h := maker(c)
+	r.h = maker(c)
 	c.called()
-	if h != nil {
-		c.introduce(h)
+	if r.h != nil {
+		c.introduce(r.h)
 	}
-	return h
+	return r.h
 }
 
 // connected tells the handler, for which the answer can be read for the last time;
@@ -399,8 +415,8 @@ func (r *clientRole) gone(l *link, err error) {
 		err = &ConnectError{Stage: stages[r.state], Addr: r.url.Host, Err: err}
 	}
 	c.cause, c.state = err, stClosing
+	defer c.end(err) // also after a panic
 	r.tell(l, err)
-	c.end(err)
 }
 
 // tell calls ConnectFailed.

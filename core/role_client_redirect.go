@@ -35,6 +35,7 @@ func (r *clientRole) redirect(l *link, status int, location string) {
 	}
 	if !strings.EqualFold(to.Host, r.url.Host) {
 		r.d.Header = withoutSecrets(r.d.Header)
+		r.d.Addr, r.d.Host = "", "" // of the first host
 	} else if to.User == nil {
 		to.User = r.url.User
 	}
