@@ -138,7 +138,9 @@ func tlsServer(t *testing.T) string {
 
 var strangers = []stranger{
 	{"closed port", closedPort, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
-	{"black hole", blackHole, limited("ConnectTimeout")},
+	{"black hole", blackHole, func(err error) bool { // the SYN was not answered
+		return limited("ConnectTimeout")(err) && says("no answer yet")(err)
+	}},
 	{"mute", talking(func(net.Conn) {}), limited("AnswerTimeout")},
 	{"half-open", talking(func(c net.Conn) { c.(*net.TCPConn).CloseWrite() }), says("closed the connection")},
 	{"garbage", answering("\x00\x01\x02\x03 what is this\r\n\r\n"), says("not an http response")},
@@ -152,9 +154,22 @@ var strangers = []stranger{
 			}
 		}
 	}), says("h1:")},
+	{"slow bytes", talking(func(c net.Conn) {
+		slow := time.NewTicker(10 * time.Millisecond)
+		defer slow.Stop()
+		for _, b := range []byte("HTTP/1.1 101 x\r\nX-Padding: " + strings.Repeat("y", 1000)) {
+			<-slow.C
+			if _, err := c.Write([]byte{b}); err != nil {
+				return
+			}
+		}
+	}), limited("AnswerTimeout")},
 	{"TLS", tlsServer, func(err error) bool {
 		return errors.Is(err, syscall.ECONNRESET) || says("closed the connection")(err)
 	}},
+	{"another's TLS", talking(func(c net.Conn) { // says its ClientHello, as who takes us for a server
+		tls.Client(c, &tls.Config{ServerName: "x"}).Handshake()
+	}), says("not an http response")},
 	{"TLS alert", answering("\x15\x03\x01\x00\x02\x02\x46"), says("not an http response")},
 }
 
