@@ -41,6 +41,31 @@ var pairings = []pairing{
 		python: `{"client_max_window_bits": true}`,
 		server: [2]string{"permessage-deflate", "permessage-deflate"},
 		client: [2]string{"permessage-deflate", "permessage-deflate"}},
+	{name: "takeover 12", ours: []string{"-deflate", "-takeover"},
+		node:   `{"threshold": 0}`,
+		python: `{"client_max_window_bits": true}`,
+		server: [2]string{
+			"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+			"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+		},
+		client: [2]string{
+			"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+			"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+		}},
+	// Of a peer 9 is asked at least: its zlib cannot compress with 8.
+	{name: "takeover 8", ours: []string{"-deflate", "-takeover", "-window", "8"},
+		node:   `{"threshold": 0}`,
+		python: `{"client_max_window_bits": true}`,
+		server: [2]string{
+			"permessage-deflate; server_max_window_bits=8; client_max_window_bits=9",
+			"permessage-deflate; server_max_window_bits=8; client_max_window_bits=9",
+		},
+		client: [2]string{
+			"permessage-deflate; server_max_window_bits=9; client_max_window_bits=8",
+			"permessage-deflate; server_max_window_bits=9; client_max_window_bits=8",
+		}},
+	{name: "theirs only", node: `{"threshold": 0}`, python: `{"client_max_window_bits": true}`},
+	{name: "ours only", ours: []string{"-deflate", "-takeover"}, node: `false`, python: `null`},
 	{name: "takeover 9", ours: []string{"-deflate", "-takeover", "-window", "9"},
 		node:   `{"threshold": 0}`,
 		python: `{"client_max_window_bits": true}`,
@@ -90,7 +115,7 @@ func TestBothRoles(t *testing.T) {
 			})
 			t.Run(p.name+"/client/"+pr.name, func(t *testing.T) {
 				argv, env := p.argv(t)
-				port, wait := serving(t, env, append(argv, "server", folder, options)...)
+				port, wait := serving(t, env, "ok\n", append(argv, "server", folder, options)...)
 				tp := tap.New(t, "127.0.0.1:"+port)
 				out := output(t, "", nil, append([]string{binary(t, "echoclient"), "-url", "ws://" + tp.Addr() + "/"}, pr.ours...)...)
 				if !strings.Contains(out, `closed by the peer with code 1000 "goodbye"`) {
@@ -107,8 +132,8 @@ func TestBothRoles(t *testing.T) {
 	table.Print(t)
 }
 
-// serving starts a server that prints its port and ends by itself with "ok".
-func serving(t *testing.T, env []string, argv ...string) (port string, wait func()) {
+// serving starts a server that prints its port and ends by itself with last words.
+func serving(t *testing.T, env []string, last string, argv ...string) (port string, wait func()) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	t.Cleanup(cancel)
@@ -132,7 +157,7 @@ func serving(t *testing.T, env []string, argv ...string) (port string, wait func
 	return port, func() {
 		t.Helper()
 		rest, _ := io.ReadAll(lines)
-		if err := cmd.Wait(); err != nil || string(rest) != "ok\n" {
+		if err := cmd.Wait(); err != nil || string(rest) != last {
 			t.Errorf("the server ends with %v and says %q", err, rest)
 		}
 	}
