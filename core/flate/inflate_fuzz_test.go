@@ -15,7 +15,7 @@ func FuzzInflate(f *testing.F) {
 	for _, m := range malformed {
 		f.Add(m.make(), uint64(7))
 	}
-	const limit = 1 << 18
+	const limit = 1 << 17
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
 		tabs := NewTables()
 		var z Inflater
@@ -59,7 +59,7 @@ func FuzzInflate(f *testing.F) {
 			}
 			return NewTables()
 		}
-		again, err2 := inflate(t, &y, tab2, data, cutter{src: func() int { return rng.IntN(30) }, dst: func() int { return rng.IntN(600) }}, 1<<20)
+		again, err2 := inflate(t, &y, tab2, data, cutter{src: func() int { return rng.IntN(30) }, dst: func() int { return rng.IntN(600) }}, 1<<18)
 		if z.err == nil && (y.state != z.state || y.n != z.n || y.acc != z.acc) {
 			t.Fatal("cut, it ends in another state")
 		}
