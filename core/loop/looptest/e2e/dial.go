@@ -109,6 +109,7 @@ func dialling(s *scene) error {
 // call dials on a service thread, and drops the conn at once if it is told to.
 func (s *scene) call(thread int, d core.Dial, drop bool) {
 	s.t.Helper()
+	d.WS = s.guard.ws(d.WS)
 	s.on(thread, func() {
 		c, err := s.eng.Thread(thread).Dial(s.eng.VHost("test"), d)
 		s.no(err)

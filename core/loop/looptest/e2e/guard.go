@@ -45,10 +45,7 @@ func (g *guard) vhost(vh *core.VHost) {
 
 func (g *guard) protocol(p *core.Protocol) {
 	if mk := p.WS; mk != nil {
-		p.WS = func(c *core.Conn) core.WSHandler {
-			defer g.enter(c, "WS")()
-			return &guardedWS{g, g.born("ws", c), mk(c)}
-		}
+		p.WS = g.ws(mk)
 	}
 	if mk := p.HTTP; mk != nil {
 		p.HTTP = g.http(mk)
@@ -58,6 +55,14 @@ func (g *guard) protocol(p *core.Protocol) {
 			defer g.enter(c, "File")()
 			return &guardedFile{g, g.born("file", c), mk(c)}
 		}
+	}
+}
+
+// ws is also for what Dial is given.
+func (g *guard) ws(mk func(*core.Conn) core.WSHandler) func(*core.Conn) core.WSHandler {
+	return func(c *core.Conn) core.WSHandler {
+		defer g.enter(c, "WS")()
+		return &guardedWS{g, g.born("ws", c), mk(c)}
 	}
 }
 
@@ -106,7 +111,8 @@ func (g *guard) in(l *life, c *core.Conn, what string) func() {
 	return g.enter(c, what)
 }
 
-// settled checks, after the engine's end, that every handler has had its Closed.
+// settled checks, after the engine's end, that every handler has had its Closed,
+// or ConnectFailed instead.
 func (g *guard) settled() {
 	g.t.Helper()
 	g.mu.Lock()
@@ -162,6 +168,23 @@ func (w *guardedWS) Opened(c *core.Conn, r *core.Request) error {
 		return h.Opened(c, r)
 	}
 	return nil
+}
+
+func (w *guardedWS) Connected(c *core.Conn, r *core.Response) error {
+	defer w.g.in(w.l, c, "Connected")()
+	if h, ok := w.h.(core.Connector); ok {
+		return h.Connected(c, r)
+	}
+	return nil
+}
+
+// ConnectFailed is the end of a handler that has not been Connected.
+func (w *guardedWS) ConnectFailed(c *core.Conn, err error) {
+	defer w.g.in(w.l, c, "ConnectFailed")()
+	w.l.closed.Add(1)
+	if h, ok := w.h.(core.ConnectFailer); ok {
+		h.ConnectFailed(c, err)
+	}
 }
 
 func (w *guardedWS) Pong(c *core.Conn, p []byte) error {
