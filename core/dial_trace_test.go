@@ -297,3 +297,48 @@ func TestDialNeedsNoProtocolForAHandlerOfItsOwn(t *testing.T) {
 		t.Errorf("protocol %q", c.Protocol())
 	}
 }
+
+// TestFailedClientsLeaveNothing: wherever one is given up, its descriptor is
+// closed in that turn, and its vhost can go: nothing holds on to it.
+func TestFailedClientsLeaveNothing(t *testing.T) {
+	for _, stage := range []string{"at once", "connecting", "asking", "panic"} {
+		t.Run(stage, func(t *testing.T) {
+			h := &caller{}
+			destroyed := false
+			w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{httpVHost(), {Name: "clients",
+				Protocols: []core.Protocol{{Name: "client", WS: func(c *core.Conn) core.WSHandler {
+					if h.made(c); stage == "panic" {
+						panic("oops")
+					}
+					return h
+				}, Destroy: func(*core.VirtualHost) { destroyed = true }}}}}})
+			h.w = w
+			w.k.Answer(farAddr, sim.Answer{Silent: stage == "connecting"})
+			w.k.Drive()
+			files := w.k.Files()
+			c, err := w.eng.Thread(0).Dial(w.eng.VHost("clients"), core.Dial{URL: "ws://192.0.2.1/"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if stage != "at once" {
+				w.k.Drive()
+				if w.k.Files() == files {
+					t.Fatal("no descriptor is in use")
+				}
+			}
+			c.Drop()
+			w.k.Drive()
+			if n := w.k.Files(); n != files {
+				t.Errorf("%d descriptors, %d before", n, files)
+			}
+			if st := w.eng.Stats(); st.Conns != 0 || st.ConnectFailures != 1 {
+				t.Errorf("%d conns, %d failures", st.Conns, st.ConnectFailures)
+			}
+			w.eng.VHost("clients").Remove()
+			w.k.Drive()
+			if !destroyed {
+				t.Error("the vhost is still in use")
+			}
+		})
+	}
+}
