@@ -6,7 +6,9 @@
 //
 // Lines that begin with a slash are commands: /ping [text], /binary <hex>,
 // /close [code [text]], /quit. A line that is to begin with a slash is written with
-// two. The end of the input closes in good order.
+// two. The end of the input closes in good order, once what was sent is answered.
+//
+// It ends with status 0 if the connection closed in good order, whoever began.
 package main
 
 import (
@@ -19,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"anyloop/core"
 	"anyloop/examples/internal/app"
@@ -54,7 +57,7 @@ func main() {
 	if err != nil {
 		app.Fatal(err)
 	}
-	t := &terminal{every: *ping}
+	t := &terminal{every: *ping, next: make(chan struct{}, 1), over: make(chan struct{})}
 	t.eng, err = core.New(core.Config{
 		Backend: host.Backend,
 		Log:     log,
@@ -104,7 +107,15 @@ type terminal struct {
 	pings  []string      // to be sent
 	ending bool          // the input has ended
 	status int
+	// next asks read for a line, which it is when the one before has been
+	// taken by the socket: a pipe is read no faster than the server takes it.
+	next chan struct{}
+	owed bool          // next is to be asked
+	over chan struct{} // closed with the connection
 }
+
+// longest is the most bytes of a line or a message.
+const longest = 1 << 20
 
 // handler implements Protocol.WS.
 func (t *terminal) handler(c *core.Conn) core.WSHandler {
@@ -134,7 +145,8 @@ func (t *terminal) ConnectFailed(_ *core.Conn, err error) {
 
 // Receive implements core.WSHandler.
 func (t *terminal) Receive(_ *core.Conn, f core.Fragment) error {
-	if len(t.buf)+len(f.Data) > 1<<20 {
+	if len(t.buf)+len(f.Data) > longest {
+		t.status = 1
 		return &core.CloseError{Code: 1009, Text: "longer than a terminal likes"}
 	}
 	t.buf = append(t.buf, f.Data...)
@@ -144,7 +156,7 @@ func (t *terminal) Receive(_ *core.Conn, f core.Fragment) error {
 	if f.Binary {
 		fmt.Printf("< %x\n", t.buf)
 	} else {
-		fmt.Printf("< %s\n", t.buf)
+		fmt.Printf("< %s\n", printable(string(t.buf)))
 	}
 	t.buf = t.buf[:0]
 	return nil
@@ -158,7 +170,9 @@ func (t *terminal) Writable(c *core.Conn, w *core.WSWriter) error {
 		if t.ending {
 			c.RequestWritable()
 		}
-		return t.out.Writable(w)
+		err := t.out.Writable(w)
+		t.ask()
+		return err
 	default:
 		return w.Ping([]byte(lastPing))
 	}
@@ -204,6 +218,7 @@ func (t *terminal) Closed(_ *core.Conn, err error) {
 	if !errors.As(err, new(*core.CloseError)) {
 		t.status = 1
 	}
+	close(t.over)
 	t.eng.Stop(time.Second)
 }
 
@@ -211,22 +226,33 @@ func (t *terminal) Closed(_ *core.Conn, err error) {
 // blocks, so it has a goroutine; the terminal stays as it was.
 func (t *terminal) read(c *core.Conn) {
 	in := bufio.NewScanner(os.Stdin)
-	in.Buffer(nil, 1<<20)
+	in.Buffer(nil, longest)
 	for in.Scan() {
 		line := in.Text()
 		if c.Post(func(c *core.Conn) { t.line(c, line) }) != nil {
 			return
 		}
+		select {
+		case <-t.next:
+		case <-t.over:
+			return
+		}
 	}
-	c.Post(t.end)
+	err := in.Err()
+	c.Post(func(c *core.Conn) { t.end(c, err) })
 }
 
 // lastPing follows the last message: its Pong tells that the server has had all,
 // and what it had to answer at once has come.
 const lastPing = "the input has ended"
 
-// end closes when everything is sent and answered, or after a while.
-func (t *terminal) end(c *core.Conn) {
+// end closes when everything is sent and answered, or after a while. err is what
+// was wrong with the input.
+func (t *terminal) end(c *core.Conn, err error) {
+	if err != nil {
+		show("the input: %v", err)
+		t.status = 1
+	}
 	t.ending = true
 	c.RequestWritable()
 	c.Thread().AfterFunc(5*time.Second, func() { c.Close(1000, "") })
@@ -241,7 +267,9 @@ func (t *terminal) line(c *core.Conn, s string) {
 		err = t.out.Text(s[1:])
 	case !strings.HasPrefix(s, "/"):
 		err = t.out.Text(s)
-	case cmd == "/ping" && len(arg) <= 125:
+	case cmd == "/ping" && len(arg) > 125:
+		err = core.ErrControlTooLong
+	case cmd == "/ping":
 		t.ping(c, arg)
 	case cmd == "/binary":
 		var b []byte
@@ -249,14 +277,7 @@ func (t *terminal) line(c *core.Conn, s string) {
 			err = t.out.Send(core.Message{Data: b, Binary: true})
 		}
 	case cmd == "/close":
-		code, text, _ := strings.Cut(arg, " ")
-		n := 1000
-		if code != "" {
-			n, err = strconv.Atoi(code)
-		}
-		if err == nil {
-			err = c.Close(n, text)
-		}
+		err = closeLine(c, arg)
 	case cmd == "/quit":
 		err = c.Close(1000, "")
 	default:
@@ -265,6 +286,46 @@ func (t *terminal) line(c *core.Conn, s string) {
 	if err != nil {
 		show("%v", err)
 	}
+	t.owed = true
+	t.ask()
 }
 
-func show(format string, args ...any) { fmt.Printf("* "+format+"\n", args...) }
+// ask has the next line read once nothing waits.
+func (t *terminal) ask() {
+	if t.owed && t.out.Len() == 0 {
+		t.owed = false
+		t.next <- struct{}{}
+	}
+}
+
+// closeLine does /close [code [text]].
+func closeLine(c *core.Conn, arg string) error {
+	code, text, _ := strings.Cut(arg, " ")
+	if code == "" {
+		return c.Close(1000, "")
+	}
+	n, err := strconv.Atoi(code)
+	if err != nil {
+		return fmt.Errorf("a close code is a number, not %q", code)
+	}
+	return c.Close(n, text)
+}
+
+// printable keeps a server from writing to the terminal what is no text: control
+// characters other than tabs and line ends are shown as Go would write them.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) && r != '\t' && r != '\n' {
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func show(format string, args ...any) {
+	fmt.Println("*", printable(fmt.Sprintf(format, args...)))
+}
