@@ -21,7 +21,7 @@ type Dial struct {
 	// it are sent as Basic authorization.
 	URL string
 	// Addr is where to connect instead of the URL's host: "127.0.0.1:80",
-	// "unix:/path" or "unix:@abstract".
+	// "unix:/path" or "unix:@abstract". Redirects within the host go there too.
 	Addr string
 	// Protocol names the protocol of the vhost whose WS handler serves the
 	// connection. Empty: that which the server chooses of Subprotocols if the
@@ -36,7 +36,8 @@ type Dial struct {
 	// Header is added to the request. The fields of the handshake itself are
 	// refused with ErrHeaderForbidden.
 	Header Header
-	// Host is the Host field; empty: from the URL.
+	// Host is the Host field; empty: from the URL, as after a redirect to
+	// another host.
 	Host string
 	// Origin is the Origin field, as browsers send it; empty: none.
 	Origin string
@@ -134,9 +135,10 @@ func (r *Response) Fields() iter.Seq2[string, string] {
 
 // Dial begins a WebSocket to a server, with this thread's loop, and returns at
 // once; vh has the protocols, limits, log and compression for it. The handler is
-// made later, and hears exactly one of Connected (if it is a Connector) and
+// made later, once, and hears exactly one of Connected (if it is a Connector) and
 // ConnectFailed (if it is a ConnectFailer); only after Connected anything else.
-// Until then the conn can be closed, and a Writable asked for.
+// Until then the conn can be closed, also in Check or while its handler is made,
+// which makes it one that failed, and a Writable asked for.
 //
 // Names are resolved on goroutines of the engine's, all their addresses are
 // tried, and Limits.ConnectTimeout and AnswerTimeout bound it. Errors: what is
