@@ -28,6 +28,7 @@ func TestPiped(t *testing.T) {
 	for range 20000 {
 		many.WriteString("again and again\n")
 	}
+	large := strings.Repeat(strings.Repeat("x", longest-20)+"again and again\n", 20)
 	for _, tc := range []struct {
 		name, input string
 		flags, want []string
@@ -43,14 +44,15 @@ func TestPiped(t *testing.T) {
 			"* there are /ping", "may not be sent", `not "now"`, "invalid byte", "at most 125", "< after\n", "code 1000"}},
 		{"controls", "\x1b[2Jtab\there\x07\n", nil, []string{`< \x1b[2Jtab` + "\t" + `here\a` + "\n", "code 1000"}},
 		{"many", many.String(), nil, []string{"< again and again\n", "code 1000"}},
+		{"large", large, nil, []string{"again and again\n", "code 1000"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			status, out := try.Status(t, try.Input(t, tc.input), bin, append(tc.flags, url)...)
 			if lacks := try.Lacks(out, tc.want...); status != 0 || lacks != "" {
 				t.Errorf("status %d, no %q in:\n%.2000s", status, lacks, out)
 			}
-			if n := strings.Count(tc.input, "again and again"); strings.Count(out, "< again and again\n") != n {
-				t.Errorf("%d answers of %d", strings.Count(out, "< again and again\n"), n)
+			if n := strings.Count(tc.input, "again and again"); strings.Count(out, "again and again\n") != n {
+				t.Errorf("%d answers of %d", strings.Count(out, "again and again\n"), n)
 			}
 		})
 	}

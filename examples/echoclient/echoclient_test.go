@@ -53,8 +53,13 @@ func TestEcho(t *testing.T) {
 		if status != 0 || !strings.Contains(out, `closed by the peer with code 4001 "bye"`) {
 			t.Errorf("status %d: %s", status, out)
 		}
-		if !<-got {
-			t.Errorf("%d bytes, binary %v: came back differently", len(m.Data), m.Binary)
+		select {
+		case same := <-got:
+			if !same {
+				t.Errorf("%d bytes, binary %v: came back differently", len(m.Data), m.Binary)
+			}
+		default: // the server closes after it, so it would be here
+			t.Errorf("%d bytes, binary %v: did not come back", len(m.Data), m.Binary)
 		}
 	}
 }

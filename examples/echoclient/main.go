@@ -6,7 +6,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -104,7 +103,7 @@ func (e *echoer) verdict() error {
 	case errors.As(e.end, &ce) && ce.Remote:
 		fmt.Fprintln(os.Stderr, "echoclient:", e.end)
 		return nil
-	case e.end == nil || errors.Is(e.end, context.Canceled):
+	case e.end == nil:
 		return errors.New("echoclient: ended before the server closed")
 	}
 	return fmt.Errorf("echoclient: %w", e.end)
