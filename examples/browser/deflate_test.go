@@ -99,3 +99,22 @@ func TestBrowserDeflate(t *testing.T) {
 	}
 	p.t = t
 }
+
+// TestBrowserIsClosed: Chromium is told by which code we close, and answers: here for
+// a message that is longer than the server takes.
+func TestBrowserIsClosed(t *testing.T) {
+	s := startServer(t) // for a page to talk from
+	p := openPage(t, s.url(""))
+	w := tap.New(t, startEcho(t, "-deflate", "-max-message", "1000"))
+	got := eval[string](p, strings.Replace(`new Promise((done) => {
+		const ws = new WebSocket("ws://ADDR/");
+		ws.onopen = () => ws.send("x".repeat(1001));
+		ws.onclose = (e) => done([e.code, e.wasClean].join("|"));
+	})`, "ADDR", w.Addr(), 1))
+	if got != "1009|true" {
+		t.Errorf("the page says %q", got)
+	}
+	if r := w.Next(t); r.Down.Close == nil || r.Down.Close.Code != 1009 || r.Up.Close == nil || r.Up.Close.Code != 1009 {
+		t.Errorf("on the wire:\n%s", r)
+	}
+}
