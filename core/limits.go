@@ -18,7 +18,7 @@ type Limits struct {
 	FlushTimeout      time.Duration // to send what is left before a close; 5 s
 	CloseTimeout      time.Duration // for the peer's answer to our Close frame; 5 s
 	HangupTimeout     time.Duration // for reading what a peer that hung up has left behind; 3 s
-	LingerTimeout     time.Duration // for the peer to stop sending after a refused request; 2 s
+	LingerTimeout     time.Duration // for the peer to stop sending after a refused request, or a server's closing handshake; 2 s
 	ConnectTimeout    time.Duration // client: from Dial until a connection, and a proxy's consent, are there; 5 s
 	AnswerTimeout     time.Duration // client: after that, for the server's answer to the opening handshake; 15 s
 	AttemptDelay      time.Duration // client: between the starts of attempts to the addresses of a name (RFC 8305 8); 250 ms

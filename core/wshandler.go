@@ -54,7 +54,8 @@ type TimerHandler interface {
 }
 
 // ClosedHandler gets the last callback of a conn, once, iff the handler was made
-// for it. err is what ended it: a *CloseError, *TransportError, *LimitError,
+// for it and, where Dial began it, the connection came about (else there is
+// ConnectFailed). err is what ended it: a *CloseError, *TransportError, *LimitError,
 // *PanicError, an error that the handler returned, or nil at the normal end of
 // an HTTP connection.
 type ClosedHandler interface {

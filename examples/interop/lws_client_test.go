@@ -34,7 +34,7 @@ func TestLibwebsocketsClientDeflate(t *testing.T) {
 					return err
 				}
 				if n++; n == lines {
-					return c.Close(enough.Code, enough.Text)
+					return c.Close(try.Enough.Code, try.Enough.Text)
 				}
 				return nil
 			}
@@ -88,7 +88,7 @@ func mirrorChecks(t *testing.T, r *tap.Record, offer, answer string) {
 	if r.Down.Compressed != want || (r.Up.Compressed > 0) != (want > 0) {
 		t.Errorf("compressed: %d of the client's, %d of ours, want %d", r.Up.Compressed, r.Down.Compressed, want)
 	}
-	if r.Down.Close == nil || *r.Down.Close != enough || r.Up.Close == nil || r.Up.Close.Code != enough.Code {
+	if r.Down.Close == nil || *r.Down.Close != try.Enough || r.Up.Close == nil || r.Up.Close.Code != try.Enough.Code {
 		t.Errorf("closed by %v, answered by %v", r.Down.Close, r.Up.Close)
 	}
 }

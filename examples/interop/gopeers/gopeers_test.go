@@ -5,20 +5,18 @@
 package gopeers
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
 	"testing"
-	"time"
 
 	"anyloop/core"
 	"anyloop/examples/internal/tap"
-	"anyloop/loops/poll"
+	"anyloop/examples/internal/try"
 )
 
 // bound is a limit on a hang, far above what anything takes.
-const bound = 60 * time.Second
+const bound = try.Bound
 
 // lib is one library in both roles. drive sends all messages and compares what
 // comes back, then closes with goodbye. takeover is what it is asked for, if
@@ -52,29 +50,6 @@ var libs = []lib{gorilla, coder, gobwas}
 
 var table tap.Table
 
-// engine runs an engine until the test ends.
-func engine(t *testing.T, vh core.VHost) *core.Engine {
-	t.Helper()
-	eng, err := core.New(core.Config{Backend: poll.Backend(), VHosts: []core.VHost{vh},
-		Limits: core.Limits{OutboxBytes: 4 << 20}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ran := make(chan error, 1)
-	go func() { ran <- eng.Run(context.Background()) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), bound)
-		defer cancel()
-		if err := eng.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := <-ran; err != nil {
-			t.Error(err)
-		}
-	})
-	return eng
-}
-
 func echo(_ *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) }
 
 // TestOurServer: the libraries' clients talk to an echo of ours.
@@ -82,7 +57,7 @@ func TestOurServer(t *testing.T) {
 	for _, l := range libs {
 		for _, m := range modes {
 			t.Run(l.name+"/"+m.name, func(t *testing.T) {
-				eng := engine(t, core.VHost{Addr: "127.0.0.1:0", Deflate: m.deflate,
+				eng := try.Engine(t, core.VHost{Addr: "127.0.0.1:0", Deflate: m.deflate,
 					Protocols: []core.Protocol{{Name: "echo", WS: core.OnMessage(echo)}}})
 				p := tap.New(t, eng.VHost("default").Addr())
 				if err := l.client(t, "ws://"+p.Addr()+"/", m); err != nil {
@@ -97,15 +72,6 @@ func TestOurServer(t *testing.T) {
 	table.Print(t)
 }
 
-// client is our echo in the client's role, and tells how it ended.
-type client struct {
-	core.WSHandler
-	end chan error
-}
-
-func (h *client) ConnectFailed(_ *core.Conn, err error) { h.end <- err }
-func (h *client) Closed(_ *core.Conn, err error)        { h.end <- err }
-
 // TestOurClient: an echo of ours connects to the libraries' servers, which drive.
 func TestOurClient(t *testing.T) {
 	for _, l := range libs {
@@ -119,28 +85,13 @@ func TestOurClient(t *testing.T) {
 				go srv.Serve(ln)
 				defer srv.Close()
 				p := tap.New(t, ln.Addr().String())
-				h := &client{end: make(chan error, 1)}
-				eng := engine(t, core.VHost{Deflate: m.deflate, Protocols: []core.Protocol{{Name: "echo", WS: func(c *core.Conn) core.WSHandler {
-					h.WSHandler = core.OnMessage(echo)(c)
-					return h
-				}}}})
-				th := eng.Thread(0)
-				dialled := make(chan error, 1)
-				th.Post(func() {
-					_, err := th.Dial(eng.VHost("default"), core.Dial{URL: "ws://" + p.Addr() + "/"})
-					dialled <- err
-				})
-				if err := <-dialled; err != nil {
-					t.Fatal(err)
-				}
-				select {
-				case err := <-h.end:
-					var ce *core.CloseError
-					if !errors.As(err, &ce) || !ce.Remote || ce.Code != 1000 || ce.Text != goodbye {
-						t.Errorf("closed with %v", err)
-					}
-				case <-time.After(bound):
-					t.Fatal("the connection has not ended")
+				h := new(try.Ended)
+				eng := try.Engine(t, core.VHost{Deflate: m.deflate,
+					Protocols: []core.Protocol{{Name: "echo", WS: try.Ends(h, core.OnMessage(echo))}}})
+				try.Connect(t, eng, core.Dial{URL: "ws://" + p.Addr() + "/"})
+				var ce *core.CloseError
+				if err := h.Wait(t); !errors.As(err, &ce) || !ce.Remote || ce.Code != 1000 || ce.Text != goodbye {
+					t.Errorf("closed with %v", err)
 				}
 				r := p.Next(t)
 				table.Add(l.name, tap.Client, m.name, r)

@@ -18,9 +18,6 @@ import (
 	"anyloop/examples/internal/try"
 )
 
-// enough is how we close, once anything has come.
-var enough = tap.Close{Code: 4321, Text: "genug – ça suffit"}
-
 // told is how a library says a message and learns how it is closed by us.
 type told struct {
 	name   string
@@ -128,22 +125,18 @@ func toldGobwas(c net.Conn, side gws.State) (tap.Close, error) {
 	return tap.Close{Code: int(code), Text: text}, send(gws.NewCloseFrame(gws.NewCloseFrameBody(code, "")))
 }
 
-func closing(c *core.Conn, _ core.Message, _ *core.Outbox) error {
-	return c.Close(enough.Code, enough.Text)
-}
-
 // TestWeClose: the side that is ours closes, with a code and a text that the
 // library hands to its user, and whose answer we get.
 func TestWeClose(t *testing.T) {
 	for _, l := range tolds {
 		t.Run(l.name+"/server", func(t *testing.T) {
 			h := new(try.Ended)
-			eng := engine(t, core.VHost{Addr: "127.0.0.1:0", Protocols: []core.Protocol{{Name: "end", WS: try.Ends(h, core.OnMessage(closing))}}})
+			eng := try.Engine(t, core.VHost{Addr: "127.0.0.1:0", Protocols: []core.Protocol{{Name: "end", WS: try.Ends(h, core.OnMessage(try.Closing))}}})
 			tp := tap.New(t, eng.VHost("default").Addr())
-			if got, err := l.client(t.Context(), "ws://"+tp.Addr()+"/"); err != nil || got != enough {
+			if got, err := l.client(t.Context(), "ws://"+tp.Addr()+"/"); err != nil || got != try.Enough {
 				t.Errorf("it was told %v, %v", got, err)
 			}
-			weClosed(t, h, tp.Next(t), tap.Server)
+			try.WeClosed(t, h, tp.Next(t), tap.Server)
 		})
 		t.Run(l.name+"/client", func(t *testing.T) {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -153,7 +146,7 @@ func TestWeClose(t *testing.T) {
 			over := make(chan struct{})
 			srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				defer close(over)
-				if got, err := l.server(w, r); err != nil || got != enough {
+				if got, err := l.server(w, r); err != nil || got != try.Enough {
 					t.Errorf("it was told %v, %v", got, err)
 				}
 			})}
@@ -161,27 +154,10 @@ func TestWeClose(t *testing.T) {
 			defer srv.Close()
 			tp := tap.New(t, ln.Addr().String())
 			h := new(try.Ended)
-			eng := engine(t, core.VHost{Protocols: []core.Protocol{{Name: "end", WS: try.Ends(h, core.OnMessage(closing))}}})
+			eng := try.Engine(t, core.VHost{Protocols: []core.Protocol{{Name: "end", WS: try.Ends(h, core.OnMessage(try.Closing))}}})
 			try.Connect(t, eng, core.Dial{URL: "ws://" + tp.Addr() + "/"})
-			weClosed(t, h, tp.Next(t), tap.Client)
+			try.WeClosed(t, h, tp.Next(t), tap.Client)
 			<-over
 		})
-	}
-}
-
-// weClosed checks a conversation of one message that we closed: what our handler
-// was told, and both Close frames.
-func weClosed(t *testing.T, h *try.Ended, r *tap.Record, ours tap.Role) {
-	t.Helper()
-	var ce *core.CloseError
-	if err := h.Wait(t); !errors.As(err, &ce) || ce.Remote || ce.Code != enough.Code || ce.Text != enough.Text {
-		t.Errorf("our handler was told %v", err)
-	}
-	we, they := &r.Up, &r.Down
-	if ours == tap.Server {
-		we, they = they, we
-	}
-	if we.Close == nil || *we.Close != enough || they.Close == nil || they.Close.Code != enough.Code || len(they.Messages) != 1 {
-		t.Errorf("on the wire:\n%s", r)
 	}
 }
