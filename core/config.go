@@ -79,6 +79,17 @@ type VHost struct {
 	// origins; nil is SameOrigin. Other clients send no Origin and are not
 	// asked about.
 	Origin OriginPolicy
+	// TLS makes the vhost speak TLS; nil is off. SNI (RFC 6066 3) picks the
+	// vhost whose certificate is shown, and Host the one that serves.
+	TLS *TLS
+	// ClientTLS is how Dial checks the servers of wss and https URLs; nil is
+	// its zero value.
+	ClientTLS *ClientTLS
+	// StrictHost answers requests with 421 whose Host is none of this vhost's
+	// names, where it would serve them as the first of its address, and those
+	// that come over TLS for another vhost's name (RFC 9110 15.5.20). A vhost
+	// with TLS.ClientAuth never serves the latter.
+	StrictHost bool
 	// Deflate turns permessage-deflate (RFC 7692) on, for WebSockets accepted
 	// and dialled; nil is off.
 	Deflate *Deflate

@@ -17,7 +17,7 @@ import (
 
 // Dial describes a client's WebSocket.
 type Dial struct {
-	// URL is what to open: "ws://host:port/path?query". A user and password in
+	// URL is what to open: "ws://host:port/path?query" or "wss://...". A user and password in
 	// it are sent as Basic authorization.
 	URL string
 	// Addr is where to connect instead of the URL's host: "127.0.0.1:80",
@@ -56,6 +56,8 @@ type Dial struct {
 	// Check sees the server's whole answer before the WebSocket counts as
 	// open; an error makes the connection fail with it. Loop thread only.
 	Check func(c *Conn, r *Response) error
+	// TLS overrides the vhost's ClientTLS, for wss and https URLs.
+	TLS *ClientTLS
 	// Deflate overrides the vhost's options of compression; NoDeflate goes
 	// without.
 	Deflate   *Deflate

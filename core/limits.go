@@ -9,6 +9,7 @@ type Limits struct {
 	// Time, per vhost.
 
 	HandshakeTimeout  time.Duration // from accept, or from a request's first byte, to the end of its header; 15 s
+	TLSTimeout        time.Duration // from accept to the end of the TLS handshake; HandshakeTimeout runs from there; 15 s
 	HeaderIdleTimeout time.Duration // without a byte while a header is incomplete; 10 s
 	KeepAliveTimeout  time.Duration // idle between two HTTP requests; 5 s
 	ContentTimeout    time.Duration // without progress of a request body or a response; 15 s
@@ -20,7 +21,7 @@ type Limits struct {
 	HangupTimeout     time.Duration // for reading what a peer that hung up has left behind; 3 s
 	LingerTimeout     time.Duration // for the peer to stop sending after a refused request, or a server's closing handshake; 2 s
 	ConnectTimeout    time.Duration // client: from Dial until a connection, and a proxy's consent, are there; 5 s
-	AnswerTimeout     time.Duration // client: after that, for the server's answer to the opening handshake; 15 s
+	AnswerTimeout     time.Duration // client: after that, for the TLS handshake and the server's answer to the opening handshake; 15 s
 	AttemptDelay      time.Duration // client: between the starts of attempts to the addresses of a name (RFC 8305 8); 250 ms
 	FinTimeout        time.Duration // client: for the server to close TCP after the closing handshake (RFC 6455 7.1.1); 1 s
 
@@ -51,12 +52,15 @@ type Limits struct {
 	Workers     int           // goroutines for blocking work (files), of the whole engine; 8
 	WorkQueue   int           // jobs waiting for a worker, and lookups for theirs, of the whole engine; 4096
 	Lookups     int           // goroutines that resolve names, of the whole engine; 16
+	Handshakes  int           // TLS handshakes underway, each with a stack of its own; further ones wait; 1024
+	ShakeBatch  int           // steps of TLS handshakes in one turn; 4
 }
 
 const unlimited = -1
 
 var defaultLimits = Limits{
 	HandshakeTimeout:  15 * time.Second,
+	TLSTimeout:        15 * time.Second,
 	HeaderIdleTimeout: 10 * time.Second,
 	KeepAliveTimeout:  5 * time.Second,
 	ContentTimeout:    15 * time.Second,
@@ -93,6 +97,8 @@ var defaultLimits = Limits{
 	Workers:           8,
 	WorkQueue:         4096,
 	Lookups:           16,
+	Handshakes:        1024,
+	ShakeBatch:        4,
 }
 
 // assembleDefault is MaxMessage for OnMessage, which has to keep the message.
@@ -101,6 +107,7 @@ const assembleDefault = 1 << 20
 // or returns l with its zero fields taken from d.
 func (l Limits) or(d Limits) Limits {
 	pick(&l.HandshakeTimeout, d.HandshakeTimeout)
+	pick(&l.TLSTimeout, d.TLSTimeout)
 	pick(&l.HeaderIdleTimeout, d.HeaderIdleTimeout)
 	pick(&l.KeepAliveTimeout, d.KeepAliveTimeout)
 	pick(&l.ContentTimeout, d.ContentTimeout)
@@ -137,6 +144,8 @@ func (l Limits) or(d Limits) Limits {
 	pick(&l.Workers, d.Workers)
 	pick(&l.WorkQueue, d.WorkQueue)
 	pick(&l.Lookups, d.Lookups)
+	pick(&l.Handshakes, d.Handshakes)
+	pick(&l.ShakeBatch, d.ShakeBatch)
 	return l
 }
 
@@ -150,7 +159,7 @@ func pick[T comparable](field *T, def T) {
 // settled turns the counts that bound loops into numbers that loops can use, and
 // sees to it that a client's attempt has an end.
 func (l Limits) settled() Limits {
-	for _, n := range []*int{&l.AcceptBatch, &l.PostBatch, &l.Workers, &l.Lookups} {
+	for _, n := range []*int{&l.AcceptBatch, &l.PostBatch, &l.Workers, &l.Lookups, &l.Handshakes, &l.ShakeBatch} {
 		if *n < 0 {
 			*n = 1 << 30
 		}

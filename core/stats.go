@@ -29,6 +29,10 @@ type Stats struct {
 	HeaderWaits     uint64 // requests that waited for a header table
 	Dials           uint64 // connections begun by Dial
 	ConnectFailures uint64 // of these, those that did not come about
+	Shaking         int    // TLS handshakes underway now
+	Handshakes      uint64 // TLS handshakes that were completed
+	Resumed         uint64 // of these, those that resumed a session
+	ShakeFailures   uint64 // TLS handshakes that were not completed
 	Panics          uint64 // panics in handlers
 	Misuses         uint64 // broken rules of the API
 	Headers         int    // header tables in use now
@@ -56,6 +60,10 @@ func (s *Stats) add(o *Stats) {
 	s.HeaderWaits += o.HeaderWaits
 	s.Dials += o.Dials
 	s.ConnectFailures += o.ConnectFailures
+	s.Shaking += o.Shaking
+	s.Handshakes += o.Handshakes
+	s.Resumed += o.Resumed
+	s.ShakeFailures += o.ShakeFailures
 	s.Panics += o.Panics
 	s.Misuses += o.Misuses
 	s.Headers += o.Headers

@@ -142,7 +142,7 @@ func TestLeftoversAreFound(t *testing.T) {
 	hold := make(chan struct{})
 	var file *os.File
 	_, failures := noted(t, "cancel", 1, func(testing.TB, int) e2e.Host {
-		return e2e.Host{Backend: poll.Backend(), Bound: 200 * time.Millisecond, Run: func(ctx context.Context, eng *core.Engine) error {
+		return e2e.Host{Backend: poll.Backend(), Bound: 5 * time.Second, Run: func(ctx context.Context, eng *core.Engine) error {
 			go func() { <-hold }()
 			file, _ = os.Open(os.DevNull)
 			return eng.Run(ctx)
