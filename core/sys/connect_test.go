@@ -193,7 +193,7 @@ func TestConnectUnix(t *testing.T) {
 		paths = append(paths, "@anyloop connect test "+paths[0])
 	}
 	for _, path := range paths {
-		lfd, err := listenUnix(path)
+		lfd, err := listenUnix(&ListenOptions{Address: path})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,30 +8,23 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// ListenOptions says where and how to listen.
-type ListenOptions struct {
-	Network   string // "tcp" or "unix"
-	Address   string // "host:port", ":0", "[::1]:80"; a path, or "@name" in Linux's abstract namespace
-	ReusePort bool   // SO_REUSEPORT: several sockets share the port
-}
-
-// ListenAll opens the listening sockets of an address: one, or for "localhost"
-// one for 127.0.0.1 and, where there is IPv6, one for ::1 on the same port. They
-// are non-blocking. bound is the first one's address, with the port that was
-// chosen for port 0.
+// ListenAll opens the listening sockets of an address. They are non-blocking. One
+// is the rule; "localhost" has one for 127.0.0.1 and one for ::1, and an Interface
+// one for each of its addresses, all on the same port. Of several, those that the
+// system does not let anybody use (no IPv6, an address that is still being checked)
+// are left out. bound is the first one's address, with the port that was chosen for
+// port 0. If Absent is true for the error, trying later may help.
 func ListenAll(o ListenOptions) (fds []int, bound string, err error) {
 	if o.Network == "unix" {
-		fd, err := listenUnix(o.Address)
+		fd, err := listenUnix(&o)
 		if err != nil {
-			return nil, "", err
+			return nil, "", fmt.Errorf("sys: listen %s: %w", o.Address, err)
 		}
 		return []int{fd}, o.Address, nil
 	}
@@ -39,15 +32,36 @@ func ListenAll(o ListenOptions) (fds []int, bound string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("sys: listen %q: %w", o.Address, err)
 	}
-	hosts := []string{host}
-	if strings.EqualFold(host, "localhost") {
-		hosts = []string{"127.0.0.1", "::1"} // RFC 6761 6.3: always loopback, no resolver needed
+	hosts, err := o.hosts(host)
+	if err != nil {
+		return nil, "", fmt.Errorf("sys: listen %s: %w", o.Address, err)
 	}
-	for i, h := range hosts {
-		fd, addr, err := listenTCP(net.JoinHostPort(h, port), o.ReusePort)
+	for tries := 16; ; tries-- {
+		fds, bound, err = o.listenHosts(hosts, port)
+		// A port that is free on one address may be taken on the next.
+		if port != "0" || len(hosts) == 1 || tries == 0 || !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if isLocalhost(host) {
+		_, port, _ = net.SplitHostPort(bound)
+		bound = net.JoinHostPort(host, port)
+	}
+	return fds, bound, nil
+}
+
+// listenHosts opens a socket on each host, all on one port.
+func (o *ListenOptions) listenHosts(hosts []string, port string) (fds []int, bound string, err error) {
+	var absent error
+	for _, h := range hosts {
+		fd, addr, err := o.listenTCP(net.JoinHostPort(h, port))
 		switch {
 		case err == nil:
-		case i > 0 && noIPv6(err):
+		case len(hosts) > 1 && unusable(err):
+			absent = err
 			continue
 		default:
 			for _, fd := range fds {
@@ -56,99 +70,80 @@ func ListenAll(o ListenOptions) (fds []int, bound string, err error) {
 			return nil, "", err
 		}
 		fds = append(fds, fd)
-		if i == 0 {
+		if bound == "" {
 			bound = addr
-			if _, p, err := net.SplitHostPort(addr); err == nil {
-				port = p
-			}
-			if len(hosts) > 1 {
-				bound = net.JoinHostPort(host, port)
-			}
+			_, port, _ = net.SplitHostPort(addr)
 		}
+	}
+	if len(fds) == 0 {
+		return nil, "", absent
 	}
 	return fds, bound, nil
 }
 
-func noIPv6(err error) bool {
+func unusable(err error) bool {
 	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EPROTONOSUPPORT)
 }
 
 // listenTCP uses package net for parsing and for the socket options that it sets
 // well on every system, and takes the descriptor over.
-func listenTCP(addr string, reusePort bool) (fd int, bound string, err error) {
-	lc := net.ListenConfig{}
+func (o *ListenOptions) listenTCP(addr string) (fd int, bound string, err error) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if e := c.Control(func(fd uintptr) { err = o.prepare(int(fd)) }); e != nil {
+			return e
+		}
+		return err
+	}}
 	lc.SetMultipathTCP(false)
-	if reusePort {
-		lc.Control = func(_, _ string, c syscall.RawConn) error {
-			var err error
-			if e := c.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
-			}); e != nil {
-				return e
-			}
-			return err
-		}
-	}
-	network := "tcp"
-	if h, _, err := net.SplitHostPort(addr); err == nil {
-		if ip, err := netip.ParseAddr(h); err == nil && ip.Is6() && !ip.IsUnspecified() {
-			network = "tcp6"
-		}
-	}
-	l, err := lc.Listen(context.Background(), network, addr)
+	l, err := lc.Listen(context.Background(), o.network(addr), addr)
 	if err != nil {
 		return -1, "", fmt.Errorf("sys: %w", err)
 	}
 	bound = l.Addr().String()
-	fd, err = FromListener(l)
-	return fd, bound, err
-}
-
-// unixMode lets the owner and the group connect.
-const unixMode = 0o660
-
-func listenUnix(path string) (int, error) {
-	name := path
-	if strings.HasPrefix(path, "@") {
-		name = "\x00" + path[1:]
-	} else if err := removeStale(path); err != nil {
-		return -1, err
+	if fd, err = FromListener(l); err != nil || o.Backlog == 0 {
+		return fd, bound, err
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	if err != nil {
-		return -1, fmt.Errorf("sys: listen %s: %w", path, err)
-	}
-	unix.CloseOnExec(fd)
-	err = unix.SetNonblock(fd, true)
-	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrUnix{Name: name})
-	}
-	if err == nil && name == path {
-		err = os.Chmod(path, unixMode)
-	}
-	if err == nil {
-		err = unix.Listen(fd, unix.SOMAXCONN)
-	}
-	if err != nil {
+	// A second listen changes nothing but the length of the queue.
+	if err = unix.Listen(fd, o.Backlog); err != nil {
 		unix.Close(fd)
-		return -1, fmt.Errorf("sys: listen %s: %w", path, err)
+		return -1, "", fmt.Errorf("sys: listen %s: backlog: %w", addr, err)
 	}
-	return fd, nil
+	return fd, bound, nil
 }
 
-// removeStale removes a socket that nobody listens on any more.
-func removeStale(path string) error {
-	st, err := os.Lstat(path)
-	if err != nil || st.Mode()&os.ModeSocket == 0 {
-		return nil // bind says what is wrong
+// network is package net's word for the family of addr.
+func (o *ListenOptions) network(addr string) string {
+	switch o.Family {
+	case IPv4:
+		return "tcp4"
+	case IPv6:
+		return "tcp6"
 	}
-	c, err := net.Dial("unix", path)
-	if err == nil {
-		c.Close()
-		return fmt.Errorf("sys: listen %s: %w", path, syscall.EADDRINUSE)
+	if h, _, err := net.SplitHostPort(addr); err == nil {
+		if ip, err := netip.ParseAddr(h); err == nil && ip.Is6() && !ip.IsUnspecified() {
+			return "tcp6"
+		}
 	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return os.Remove(path)
+	return "tcp"
+}
+
+// prepare sets what must be set before the socket is bound.
+func (o *ListenOptions) prepare(fd int) error {
+	if o.ReusePort {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return fmt.Errorf("SO_REUSEPORT: %w", err)
+		}
+	}
+	if o.BindInterface {
+		if err := bindToDevice(fd, o.Interface); err != nil {
+			return fmt.Errorf("binding to interface %s: %w", o.Interface, err)
+		}
+	}
+	if o.FastOpen != 0 {
+		if err := setFastOpen(fd, o.FastOpen); err != nil {
+			return fmt.Errorf("TCP_FASTOPEN: %w", err)
+		}
 	}
 	return nil
 }

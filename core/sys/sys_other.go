@@ -46,14 +46,17 @@ func IsTCP(int) bool { return false }
 // FileLimit is not supported here.
 func FileLimit() (uint64, error) { return 0, ErrUnsupported }
 
-// ListenOptions says where and how to listen.
-type ListenOptions struct {
-	Network, Address string
-	ReusePort        bool
-}
-
 // ListenAll is not supported here.
 func ListenAll(ListenOptions) ([]int, string, error) { return nil, "", ErrUnsupported }
+
+// PathID finds nothing.
+func PathID(string) FileID { return FileID{} }
+
+// RemovePath is not supported here.
+func RemovePath(string, FileID) error { return ErrUnsupported }
+
+// BindToDevice is not supported here.
+func BindToDevice(int, string) error { return ErrUnsupported }
 
 // FromListener is not supported here.
 func FromListener(net.Listener) (int, error) { return -1, ErrUnsupported }

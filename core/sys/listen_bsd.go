@@ -1,0 +1,7 @@
+//go:build darwin || freebsd || netbsd || openbsd || dragonfly
+
+package sys
+
+const hasAbstract = false
+
+func setFastOpen(int, int) error { return ErrUnsupported }
