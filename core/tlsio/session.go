@@ -3,13 +3,20 @@
 // knows no descriptor, no clock and no loop.
 //
 // A [Session] is fed what arrived and appends what is to be sent. A handshake is
-// suspended in the middle while it waits for bytes, or for a [Job] that runs
+// suspended in the middle while it waits for bytes, or for a [Session.Job] that runs
 // elsewhere; the goroutine or coroutine that holds its stack is gone when it ends. After that
 // crypto/tls is called directly: it is told "not now" between two records, and
 // takes that for a read deadline, which it recovers from.
 //
-// A session's methods must not overlap, and must not be called from callbacks of
-// its own tls.Config.
+// A session's methods must not overlap. From callbacks of its own tls.Config only
+// Owner, Await, OffLoop and Abort may be called. Callbacks run on the session's
+// stack and must not block. A panic in one ends the session with a [PanicError];
+// runtime.Goexit in one (t.FailNow, for instance) ends the goroutine that called
+// Handshake with Options.Coroutine, and is an error without. A callback must
+// leave the goroutine as locked to its thread as it was.
+//
+// What a session holds is memory, and while its handshake is suspended a
+// goroutine: Abort gives that back, forgetting the session does not.
 package tlsio
 
 import (
@@ -55,71 +62,83 @@ func From(ctx context.Context) *Session {
 
 type sessionKey struct{}
 
+// sessionContext carries a session to the callbacks of its handshake. It has no
+// Done, for which crypto/tls would start a goroutine.
+type sessionContext struct {
+	context.Context
+	s *Session
+}
+
+func (c sessionContext) Value(key any) any {
+	if key == (sessionKey{}) {
+		return c.s
+	}
+	return c.Context.Value(key)
+}
+
 // Server returns a session that answers a client's handshake. cfg is used as it
 // is, and must not allow renegotiation.
-func Server(cfg *tls.Config, o Options) *Session { panic("TODO") }
+func Server(cfg *tls.Config, o Options) *Session {
+	return &Session{cfg: cfg, owner: o.Owner, coroutine: o.Coroutine, lend: o.Lend && CanLend()}
+}
 
-// Client returns a session that begins a handshake.
-func Client(cfg *tls.Config, o Options) *Session { panic("TODO") }
+// Client returns a session that begins a handshake. cfg is used as it is, and
+// must not allow renegotiation.
+func Client(cfg *tls.Config, o Options) *Session {
+	s := Server(cfg, o)
+	s.client = true
+	return s
+}
 
 // Session is one TLS connection.
-type Session struct{}
+type Session struct {
+	tc    *tls.Conn   // nil until the handshake begins; it is locked while that is suspended
+	cfg   *tls.Config // nil once the handshake has begun
+	owner any
+	in    input
+	cur   []byte // the rest of the record that crypto/tls reads
+	out   []byte // what the running call appends to
+	run   runner // nil unless the handshake is suspended or runs
+	job   *job   // what the handshake waits for
+	// rerr and werr are what Read, or Handshake, and Write have ended with.
+	rerr, werr error
+
+	step      Step
+	client    bool
+	coroutine bool // the handshake may still be run by one
+	left      bool // Leave was called
+	lend      bool
+	busy      bool // a call is under way
+	body      bool // the handshake's own stack runs
+	aborted   bool
+	lending   bool // rawInput of crypto/tls is the current record
+	more      bool // crypto/tls may hold plaintext that Read's p had no room for
+	closing   bool // close_notify was sent
+}
 
 // Owner returns Options.Owner.
-func (s *Session) Owner() any { panic("TODO") }
+func (s *Session) Owner() any { return s.owner }
 
-// Feed lends p, which follows what was fed before, until Release. With
-// Options.Lend it is overwritten.
-func (s *Session) Feed(p []byte) { panic("TODO") }
+// State describes the connection; only after Complete, before it is zero.
+func (s *Session) State() tls.ConnectionState {
+	if s.step != Complete {
+		return tls.ConnectionState{}
+	}
+	return s.tc.ConnectionState()
+}
 
-// Release gives back what was lent: what has not been consumed is copied, at
-// its exact size.
-func (s *Session) Release() { panic("TODO") }
+// begin and end stand around every call of crypto/tls.
+func (s *Session) begin(dst []byte) { s.busy, s.out = true, dst }
 
-// Buffered returns the number of bytes that were fed and not consumed.
-func (s *Session) Buffered() int { panic("TODO") }
+func (s *Session) end() (out []byte) {
+	out, s.out, s.busy = s.out, nil, false
+	if s.aborted {
+		s.ended()
+	}
+	return out
+}
 
-// Ready reports whether a complete record waits: Read, or Handshake, goes on
-// without being fed.
-func (s *Session) Ready() bool { panic("TODO") }
-
-// Handshake begins the handshake or goes on with it, and appends to dst what is
-// to be sent.
-func (s *Session) Handshake(dst []byte) (out []byte, step Step, err error) { panic("TODO") }
-
-// Job returns what the handshake waits for, after WantJob. It touches nothing of
-// the session, which may be aborted while it runs.
-func (s *Session) Job() func() { panic("TODO") }
-
-// Await runs job off the session's goroutine: the handshake is suspended with
-// WantJob meanwhile. For callbacks of the tls.Config only. It returns an error if
-// the session is aborted before job has returned; job may then run still.
-func (s *Session) Await(job func()) error { panic("TODO") }
-
-// OffLoop returns a copy of cert whose private key is used by Await. The
-// certificate's chain is shared.
-func (s *Session) OffLoop(cert *tls.Certificate) *tls.Certificate { panic("TODO") }
-
-// Read decrypts the next record into p, which has room for 16 KiB at least, and
-// appends to dst what TLS itself has to send. ErrAgain says that no complete
-// record is left, io.EOF that the peer has said that it sends no more; any other
-// error is final. n may be > 0 with an error.
-func (s *Session) Read(dst, p []byte) (out []byte, n int, err error) { panic("TODO") }
-
-// Write appends p to dst, encrypted. An error is final.
-func (s *Session) Write(dst, p []byte) (out []byte, err error) { panic("TODO") }
-
-// CloseNotify appends the alert that says that we send no more, once; nothing
-// before the handshake is complete.
-func (s *Session) CloseNotify(dst []byte) []byte { panic("TODO") }
-
-// Abort ends a handshake that is suspended, and with it its goroutine or
-// coroutine. Called from inside a callback of the tls.Config it takes effect when that
-// has returned. The session cannot be used any more.
-func (s *Session) Abort() { panic("TODO") }
-
-// Leave says that later calls may come from other goroutines.
-func (s *Session) Leave() { panic("TODO") }
-
-// State describes the connection; only after Complete.
-func (s *Session) State() tls.ConnectionState { panic("TODO") }
+// drop forgets all input: the session has ended with err.
+func (s *Session) drop(err error) {
+	s.rerr, s.in, s.cur, s.more = err, input{}, nil, false
+}

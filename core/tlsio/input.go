@@ -1,0 +1,148 @@
+package tlsio
+
+// Sizes and codes of the record layer.
+const (
+	headerLen    = 5            // type, version, length (RFC 8446 5.1)
+	maxPlaintext = 16384        // RFC 8446 5.1
+	maxRecord    = 16384 + 2048 // RFC 5246 6.2.3
+	maxRecord13  = 16384 + 256  // RFC 8446 5.2
+
+	typeAlert     = 21
+	typeHandshake = 22
+	typeSSLv2     = 0x80   // the first byte of an SSLv2 hello, as crypto/tls sees it
+	noVersion     = 0x1000 // from here on it is no version of TLS
+)
+
+// input holds the ciphertext that was fed and not consumed, and cuts it into
+// records. crypto/tls is handed one complete record at a time, so that it never
+// holds a part of one, and whether it can go on is known without asking it.
+type input struct {
+	part []byte // our own bytes, which come first
+	lent []byte // what Feed lent
+	seen stage
+}
+
+// stage is what is known of the connection when a header is looked at.
+type stage uint8
+
+const (
+	nothingRead stage = iota // the first record
+	handshaking
+	complete   // up to TLS 1.2
+	complete13 // TLS 1.3
+)
+
+// hopeless reports whether crypto/tls refuses a record by its header h alone, in
+// every state that seen allows. Such a record is never waited for.
+func hopeless(h []byte, seen stage) bool {
+	vers, n := int(h[1])<<8|int(h[2]), length(h)
+	switch {
+	case n > maxRecord || vers >= noVersion:
+		return true
+	case seen == nothingRead:
+		return h[0] != typeAlert && h[0] != typeHandshake
+	case seen == handshaking:
+		return h[0] == typeSSLv2
+	case seen == complete13:
+		return n > maxRecord13
+	}
+	return false
+}
+
+func length(h []byte) int { return int(h[3])<<8 | int(h[4]) }
+
+// size returns how long the record at the start of b is, as far as crypto/tls
+// wants to see it; the length of a header if that is not complete.
+func (in *input) size(b []byte) int {
+	if len(b) < headerLen || hopeless(b, in.seen) {
+		return headerLen
+	}
+	return headerLen + length(b)
+}
+
+// feed lends p. What was lent before and not given back is kept first.
+func (in *input) feed(p []byte) {
+	if len(in.lent) > 0 {
+		in.release()
+	}
+	in.lent = p
+}
+
+// join completes the record at the start of part with lent bytes.
+func (in *input) join() {
+	for len(in.part) > 0 && len(in.lent) > 0 {
+		n := in.size(in.part)
+		k := min(n-len(in.part), len(in.lent))
+		if k <= 0 {
+			return
+		}
+		if cap(in.part) < n {
+			in.part = append(make([]byte, 0, n), in.part...)
+		}
+		in.part = append(in.part, in.lent[:k]...)
+		in.lent = in.lent[k:]
+	}
+}
+
+// ready reports whether a complete record is there.
+func (in *input) ready() bool {
+	in.join()
+	b := in.part
+	if len(b) == 0 {
+		b = in.lent
+	}
+	return len(b) >= headerLen && len(b) >= in.size(b)
+}
+
+// take returns the next complete record, nil if there is none. It is valid until
+// release, and may be overwritten.
+func (in *input) take() []byte {
+	if !in.ready() {
+		return nil
+	}
+	from := &in.part
+	if len(in.part) == 0 {
+		from = &in.lent
+	}
+	n := in.size(*from)
+	rec := (*from)[:n:n]
+	if *from = (*from)[n:]; len(*from) == 0 {
+		*from = nil
+	}
+	if in.seen == nothingRead {
+		in.seen = handshaking
+	}
+	return rec
+}
+
+// release gives the lent bytes back, and keeps the rest of them: the beginning
+// of a record in room for all of it, several records at their size.
+func (in *input) release() {
+	if in.join(); len(in.lent) > 0 {
+		n := len(in.part) + len(in.lent)
+		if len(in.part) == 0 {
+			n = max(n, in.size(in.lent))
+		}
+		in.part = append(append(make([]byte, 0, n), in.part...), in.lent...)
+	}
+	in.lent = nil
+}
+
+// Feed lends p, which follows what was fed before, until Release. With
+// Options.Lend it is overwritten. After the session has ended it does nothing.
+func (s *Session) Feed(p []byte) {
+	if s.rerr == nil {
+		s.in.feed(p)
+	}
+}
+
+// Release gives back what was lent: what has not been consumed is copied, at
+// its exact size; of a record that is not complete, at that record's size.
+func (s *Session) Release() { s.in.release() }
+
+// Buffered returns the number of bytes that were fed and not consumed.
+func (s *Session) Buffered() int { return len(s.in.part) + len(s.in.lent) }
+
+// Ready reports whether a complete record waits: Read, or Handshake, goes on
+// without being fed.
+func (s *Session) Ready() bool { return s.rerr == nil && (s.more || s.in.ready()) }
