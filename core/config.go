@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -34,6 +35,8 @@ type Config struct {
 	// ReusePort opens one listening socket per service thread (SO_REUSEPORT)
 	// instead of spreading the connections of one.
 	ReusePort bool
+
+	inherited *inheritance // what Privileges.Drop has left
 }
 
 // Resolver looks names up; *net.Resolver is one. It may be called by several
@@ -59,11 +62,41 @@ type VHost struct {
 	// Aliases are further names.
 	Aliases []string
 	// Addr is where to listen: "localhost:7681", ":0", "[::1]:80",
-	// "unix:/path" or "unix:@abstract". Empty: not listening.
+	// "unix:/path" or "unix:@abstract" (Linux). Empty: not listening. Vhosts
+	// with the same Addr, Interface, BindInterface and Family share a socket;
+	// how it listens is the first one's choice. A unix socket's path that
+	// nobody listens on is replaced, and removed again at the end.
 	Addr string
 	// Listener is used instead of Addr: its socket is duplicated and the
-	// original closed.
+	// original closed. The options below are not for it.
 	Listener net.Listener
+	// Family restricts a TCP Addr without an address, "localhost" or an
+	// Interface to IPv4 or IPv6; see the constants.
+	Family Family
+	// Interface makes it listen on the addresses of this network interface
+	// alone, those that it has when listening begins: ":80" on all of the
+	// Family, "[fe80::1]:80" on one that must be its own. Empty: any.
+	Interface string
+	// BindInterface keeps the traffic of all other interfaces out
+	// (SO_BINDTODEVICE), on the listening, the accepted and the adopted
+	// sockets; ":80" then means every address, now or later. Linux only;
+	// before Linux 5.7 it needs CAP_NET_RAW.
+	BindInterface bool
+	// BindLater lets New and AddVHost succeed while Interface or the address
+	// is not there (yet); it is tried again every second. Anything else, like
+	// a port in use, fails at once.
+	BindLater bool
+	// Backlog is how many connections may wait to be accepted; 0 is what the
+	// system allows, which is also the most.
+	Backlog int
+	// FastOpen is how many connections may be in the making that brought data
+	// with their first packet (RFC 7413); 0 is off. Linux only.
+	FastOpen int
+	// UnixMode is the mode of a unix socket's path; 0 means 0660.
+	UnixMode fs.FileMode
+	// UnixOwner is who owns the path: "user:group", "user" or ":group", names
+	// or numbers. Empty: who runs the program.
+	UnixOwner string
 	// Protocols are the named handlers of this vhost. The first answers
 	// requests that no mount takes.
 	Protocols []Protocol

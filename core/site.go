@@ -1,6 +1,7 @@
 package core
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -16,14 +17,24 @@ import (
 // site is one listening address and the vhosts on it.
 type site struct {
 	eng   *Engine
-	key   string // the Addr that asked for it
-	bound string
+	key   listenKey
+	opts  sys.ListenOptions // of the vhost that came first
+	plain bool              // they are what an Addr means by itself
 	tcp   bool
+	bound string                 // written before its sockets are watched
+	where atomic.Pointer[string] // the same, for anybody
+	path  sys.FileID             // of a unix socket that is ours
 	names atomic.Pointer[siteNames]
 	mu    sync.Mutex // changes of names
 	socks atomic.Int32
+	tls   bool        // TLS is spoken; settled with the first vhost
+	base  *tls.Config // what a handshake begins with
+
+	// Under Engine.mu:
+	users int       // vhosts that hold it
+	ended bool      // it is closed, or about to be: it takes no further vhost
+	waits *waiting  // not nil: it does not listen yet
 	alien io.Closer // the listener of an engine that accepts by itself
-	ended bool      // it is closed
 }
 
 // siteNames is replaced as a whole, since any thread reads it.
@@ -47,24 +58,27 @@ type sock struct {
 // listen gives vh its site, opening sockets if none listens there. Nothing is
 // accepted for it before serve.
 func (e *Engine) listen(vh *VirtualHost) (socks []sock, err error) {
-	if vh.cfg.Addr == "" && vh.cfg.Listener == nil {
+	cfg := &vh.cfg
+	s := &site{eng: e, key: cfg.listenKey(), plain: cfg.plainListen(), users: 1}
+	s.setNames(nil)
+	if cfg.Addr == "" && cfg.Listener == nil {
 		// It listens nowhere, but connections can be adopted to it.
-		vh.site = &site{eng: e}
+		vh.site = s
 		return nil, nil
 	}
-	if vh.cfg.Listener == nil {
-		for _, s := range e.listening() {
-			// Each ":0" is a port of its own.
-			if s.key == vh.cfg.Addr && !strings.HasSuffix(s.key, ":0") && s.isOpen() {
-				vh.site = s
-				return nil, nil
-			}
-		}
-	}
-	s := &site{eng: e, key: vh.cfg.Addr}
-	s.setNames(nil)
-	if socks, err = s.open(vh.cfg.Listener); err != nil {
+	if err := cfg.checkListen(); err != nil {
 		return nil, err
+	}
+	if old, err := e.join(cfg); old != nil || err != nil {
+		vh.site = old
+		return nil, err
+	}
+	s.opts, s.tcp = cfg.listenOptions(), s.key.tcp()
+	if socks, err = s.open(cfg.Listener); err != nil {
+		if !vh.mayWait(err) {
+			return nil, err
+		}
+		s.waits = &waiting{err: err}
 	}
 	vh.site = s
 	e.mu.Lock()
@@ -73,32 +87,85 @@ func (e *Engine) listen(vh *VirtualHost) (socks []sock, err error) {
 	return socks, nil
 }
 
-// serve lets vh have the connections of its site. From a thread of several, the
-// sockets go to their loops by post.
+// join returns the site that listens where cfg wants to, nil if there is none, or
+// the error if one waits for what cfg cannot wait for.
+func (e *Engine) join(cfg *VHost) (*site, error) {
+	key := cfg.listenKey()
+	if cfg.Listener != nil || key.ephemeral() {
+		return nil, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.sites {
+		switch {
+		case s.key != key || s.ended:
+			continue
+		case s.waits != nil:
+			if !cfg.BindLater {
+				return nil, s.waits.err
+			}
+		case s.alien == nil && s.socks.Load() == 0:
+			continue // its sockets are lost
+		}
+		s.users++
+		return s, nil
+	}
+	return nil, nil
+}
+
+// serve lets vh have the connections of its site.
 func (e *Engine) serve(vh *VirtualHost, socks []sock) error {
 	s := vh.site
 	s.changeNames(func(v []*VirtualHost) []*VirtualHost { return append(v, vh) })
+	left, err := s.watchAll(socks)
+	if err == nil {
+		err = s.startWaiting(vh)
+	}
+	if err != nil {
+		s.giveUp(vh, left)
+	}
+	return err
+}
+
+// giveUp takes back what listen did for vh. socks are those that no loop watches.
+func (s *site) giveUp(vh *VirtualHost, socks []sock) {
+	s.closeSocks(socks)
+	s.removeVHost(vh)
+}
+
+// watchAll gives sockets to their loops; from a thread of several, by post. On an
+// error those that are left are the caller's.
+func (s *site) watchAll(socks []sock) (left []sock, err error) {
+	e := s.eng
 	for i, sk := range socks {
-		err := error(nil)
 		if e.started.Load() && len(e.threads) > 1 {
-			err = sk.th.Post(func() { s.watchLate(sk) })
+			err = sk.th.post(func() { s.watchLate(sk) }, false)
 		} else {
 			err = s.watch(sk)
 		}
 		if err != nil {
-			s.closeSocks(socks[i:])
-			s.removeVHost(vh)
-			return err
+			return socks[i:], err
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // closeSocks closes sockets that no loop watches.
 func (s *site) closeSocks(socks []sock) {
 	for _, sk := range socks {
+		s.lost()
 		sk.th.closeRaw(sk.fd)
-		s.socks.Add(-1)
+	}
+}
+
+// lost counts a socket out that is about to be closed. The last one takes its path
+// along, before somebody else's can be the same file.
+func (s *site) lost() {
+	if s.socks.Add(-1) > 0 || s.path == (sys.FileID{}) {
+		return
+	}
+	if err := sys.RemovePath(s.opts.Address, s.path); err != nil {
+		s.eng.log.Warn("removing the path of a unix socket", "addr", s.bound, "err", err)
 	}
 }
 
@@ -110,8 +177,8 @@ func (e *Engine) listening() []*site {
 }
 
 // open makes the listening sockets: those of the address for thread 0, or, with
-// ReusePort, a set for each thread.
-func (s *site) open(given net.Listener) (socks []sock, err error) {
+// ReusePort, a set for each thread. What was inherited is not opened again.
+func (s *site) open(given net.Listener) ([]sock, error) {
 	e := s.eng
 	if a, ok := e.backend.(loop.Acceptor); ok {
 		return nil, s.openAlien(a, given)
@@ -121,80 +188,88 @@ func (s *site) open(given net.Listener) (socks []sock, err error) {
 		if err != nil {
 			return nil, err
 		}
-		s.tcp, s.bound = given.Addr().Network() == "tcp", given.Addr().String()
-		s.socks.Add(1)
-		return []sock{{e.threads[0], fd}}, nil
+		s.tcp = given.Addr().Network() == "tcp"
+		return s.opened(&openSockets{FDs: [][]int{{fd}}, Bound: given.Addr().String()}), nil
 	}
-	threads := e.threads[:1]
-	if e.cfg.ReusePort && !strings.HasPrefix(s.key, "unix:") {
-		threads = e.threads
+	if e.kernel != nil {
+		return s.openKernel()
 	}
-	for _, th := range threads {
-		fds, err := s.openOn(th, len(threads) > 1)
-		if err != nil {
-			s.closeSocks(socks)
+	o := e.cfg.inherited.take(s.key)
+	if o == nil {
+		var err error
+		if o, err = openListening(s.key, s.opts, e.cfg.sets(&s.key, len(e.threads))); err != nil {
 			return nil, err
 		}
+	}
+	return s.opened(o), nil
+}
+
+// opened takes sockets over.
+func (s *site) opened(o *openSockets) (socks []sock) {
+	s.setBound(o.Bound)
+	s.path = o.Path
+	for i, fds := range o.FDs {
 		for _, fd := range fds {
-			socks = append(socks, sock{th, fd})
-			s.socks.Add(1)
+			socks = append(socks, sock{s.eng.threads[i%len(s.eng.threads)], fd})
 		}
 	}
-	return socks, nil
+	s.socks.Add(int32(len(socks)))
+	return socks
+}
+
+// openKernel listens on a simulated kernel, which has addresses and nothing else.
+func (s *site) openKernel() ([]sock, error) {
+	e := s.eng
+	if !s.plain {
+		return nil, fmt.Errorf("core: backend %s has a kernel that listens on an Addr without further options", e.info.Name)
+	}
+	network, addr := s.key.network()
+	o := &openSockets{}
+	for range e.cfg.sets(&s.key, len(e.threads)) {
+		fd, bound, err := e.kernel.Listen(network, addr)
+		if err != nil {
+			for i, fds := range o.FDs {
+				e.threads[i].closeRaw(fds[0])
+			}
+			return nil, err
+		}
+		o.FDs, o.Bound, addr = append(o.FDs, []int{fd}), bound, bound
+	}
+	return s.opened(o), nil
 }
 
 // openAlien makes the backend's engine listen.
 func (s *site) openAlien(a loop.Acceptor, given net.Listener) error {
-	if given != nil {
-		return fmt.Errorf("core: backend %s listens by itself; it takes Addr, not Listener", s.eng.info.Name)
+	e := s.eng
+	if given != nil || !s.plain {
+		return fmt.Errorf("core: backend %s listens by itself; it takes an Addr without further options", e.info.Name)
 	}
-	network, addr := s.address()
+	network, addr := s.key.network()
 	bound, l, err := a.Listen(network, addr, s.acceptStream)
 	if err != nil {
 		return err
 	}
-	s.bound, s.alien = bound, l
 	if network == "unix" {
-		s.bound = s.key
+		bound = s.key.Addr
 	}
+	s.setBound(bound)
+	e.mu.Lock()
+	s.alien = l
+	e.mu.Unlock()
 	return nil
 }
 
-// address splits the key into network and address.
-func (s *site) address() (network, addr string) {
-	if path, ok := strings.CutPrefix(s.key, "unix:"); ok {
-		return "unix", path
+// address is where it listens, for anybody; "" if it does not.
+func (s *site) address() string {
+	if w := s.where.Load(); w != nil {
+		return *w
 	}
-	s.tcp = true
-	return "tcp", s.key
+	return ""
 }
 
-func (s *site) openOn(th *Thread, reuse bool) ([]int, error) {
-	network, addr := s.address()
-	if s.bound != "" {
-		addr = s.bound // the port that the first thread got
-	}
-	if th.kernel != nil {
-		fd, bound, err := th.kernel.Listen(network, addr)
-		s.bound = bound
-		return []int{fd}, err
-	}
-	fds, bound, err := sys.ListenAll(sys.ListenOptions{Network: network, Address: addr, ReusePort: reuse})
-	if err != nil {
-		return nil, err
-	}
-	if network == "unix" {
-		bound = s.key
-	}
+func (s *site) setBound(bound string) {
 	s.bound = bound
-	return fds, nil
-}
-
-// isOpen reports whether further vhosts can share the site's socket.
-func (s *site) isOpen() bool {
-	s.eng.mu.Lock()
-	defer s.eng.mu.Unlock()
-	return s.socks.Load() > 0 || s.alien != nil
+	s.where.Store(&bound)
 }
 
 // closeAlien ends the listening of another engine.
@@ -202,7 +277,10 @@ func (s *site) closeAlien() {
 	e := s.eng
 	e.mu.Lock()
 	l := s.alien
-	s.alien, s.ended = nil, true
+	s.alien = nil
+	if l != nil {
+		s.ended = true
+	}
 	e.mu.Unlock()
 	if l == nil {
 		return
@@ -248,24 +326,42 @@ func (s *site) first() *VirtualHost {
 	return nil
 }
 
-// removeVHost takes vh off the site; the socket closes with the last one.
+// removeVHost takes vh off the site. The last one ends it, unless another comes
+// before thread 0 gets to it: then there is no gap.
 func (s *site) removeVHost(vh *VirtualHost) {
-	left := s.changeNames(func(v []*VirtualHost) []*VirtualHost {
+	s.changeNames(func(v []*VirtualHost) []*VirtualHost {
 		return slices.DeleteFunc(v, func(v *VirtualHost) bool { return v == vh })
 	})
-	if left > 0 {
+	e := s.eng
+	e.mu.Lock()
+	s.users--
+	last := s.users == 0
+	e.mu.Unlock()
+	if last {
+		s.closeAlien()
+		e.threads[0].post(s.end, false) // in vain after the end, when nothing is left
+	}
+}
+
+// end closes the sockets if still nobody uses them. From then on the site takes no
+// vhost. Thread 0 only.
+func (s *site) end() {
+	e := s.eng
+	e.mu.Lock()
+	if s.users > 0 {
+		e.mu.Unlock()
 		return
 	}
-	s.closeAlien()
-	for _, th := range s.eng.threads {
-		th.Post(func() { th.closeListeners(s) })
+	s.ended = true
+	e.sites = slices.DeleteFunc(slices.Clone(e.sites), func(o *site) bool { return o == s })
+	e.mu.Unlock()
+	e.threads[0].closeListeners(s)
+	for _, th := range e.threads[1:] {
+		th.post(func() { th.closeListeners(s) }, false)
 	}
 }
 
 func (th *Thread) closeListeners(s *site) {
-	if s.first() != nil {
-		return // another vhost has come meanwhile
-	}
 	for _, l := range th.links() {
 		if r, ok := l.role.(*listenRole); ok && r.site == s && !l.is(lfDead) {
 			l.doom(ErrStopped)
