@@ -34,6 +34,9 @@ func (th *Thread) Detach() {
 		if w := l.stream(); w != nil {
 			w.abandon()
 		}
+		if l.is(lfTLS) {
+			l.tls().s.Leave()
+		}
 		if l.is(lfWatched) {
 			l.flags |= lfParked
 			l.unwatch()
@@ -43,6 +46,7 @@ func (th *Thread) Detach() {
 		l.stream().gone = true
 		th.forget(l)
 	}
+	th.steady = false
 	th.hosted.Store(false)
 	th.closeLoop()
 }

@@ -79,7 +79,7 @@ type Connector interface {
 
 // ConnectError says why a client's connection did not come about.
 type ConnectError struct {
-	Stage string // "connect", "proxy", "handshake", "redirect"
+	Stage string // "connect", "proxy", "tls", "handshake", "redirect"
 	Addr  string // what was to be reached
 	// Status is that of an HTTP answer which was none of 101, else 0.
 	Status int
@@ -94,9 +94,6 @@ func (e *ConnectError) Error() string {
 
 // Unwrap returns the cause.
 func (e *ConnectError) Unwrap() error { return e.Err }
-
-// ErrNoTLS says that a wss or https URL cannot be dialled yet.
-var ErrNoTLS = errors.New("core: client TLS is not built in yet")
 
 // Response is the server's answer to a client's request: the status line and the
 // header. It can be read until the callback that it was given to returns. Loop
@@ -218,6 +215,9 @@ func (r *clientRole) prepare(vh *VirtualHost) error {
 	if r.zip, err = clientDeflate(vh, d); err != nil {
 		return err
 	}
+	if err := r.prepareTLS(vh); err != nil {
+		return err
+	}
 	r.at = target{iface: d.Interface}
 	return r.at.local(d.LocalAddr)
 }
@@ -256,15 +256,24 @@ func dialURL(s string) (*url.URL, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case u.Scheme == "wss" || u.Scheme == "https":
-		return nil, ErrNoTLS
-	case u.Scheme != "ws" && u.Scheme != "http":
+	case u.Scheme != "ws" && u.Scheme != "http" && !overTLS(u):
 		return nil, fmt.Errorf("scheme %q is none of ws, wss, http, https", u.Scheme)
 	case u.Hostname() == "":
 		return nil, errors.New("no host")
 	}
-	_, err = portOf(u, 80)
+	_, err = portOf(u, defaultPort(u))
 	return u, err
+}
+
+// overTLS reports whether the URL's scheme is one of TLS.
+func overTLS(u *url.URL) bool { return u.Scheme == "wss" || u.Scheme == "https" }
+
+// defaultPort is that of the URL's scheme (RFC 6455 3).
+func defaultPort(u *url.URL) uint16 {
+	if overTLS(u) {
+		return 443
+	}
+	return 80
 }
 
 func proxyURL(s string) (*url.URL, error) {
@@ -344,6 +353,6 @@ func (r *clientRole) goal() (target, error) {
 		return t, nil
 	}
 	t.host = r.url.Hostname()
-	t.port, _ = portOf(r.url, 80)
+	t.port, _ = portOf(r.url, defaultPort(r.url))
 	return t, nil
 }

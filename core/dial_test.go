@@ -436,7 +436,7 @@ func TestProxies(t *testing.T) {
 func TestDialArguments(t *testing.T) {
 	w, _ := client(t, core.Limits{})
 	for _, d := range []core.Dial{
-		{URL: ""}, {URL: "ws://"}, {URL: "ftp://h/"}, {URL: "ws://h:0/"}, {URL: "ws://h:70000/"}, {URL: "wss://h/"},
+		{URL: ""}, {URL: "ws://"}, {URL: "ftp://h/"}, {URL: "ws://h:0/"}, {URL: "ws://h:70000/"}, {URL: "wss://h/", TLS: &core.ClientTLS{RootCAFile: "/none"}}, {URL: "wss://h/", TLS: &core.ClientTLS{Ciphers: []string{"none"}}},
 		{URL: "ws://h/", Protocol: "none"}, {URL: "ws://h/", Header: core.Header{{Name: "host", Value: "x"}}},
 		{URL: "ws://h/", Header: core.Header{{Name: "x", Value: "a\r\nb: c"}}}, {URL: "ws://h/", Subprotocols: []string{"a", "a"}},
 		{URL: "ws://h/", Proxy: "ftp://x"}, {URL: "ws://h/", LocalAddr: "x"}, {URL: "ws://h/", Deflate: &core.Deflate{WindowBits: 7}},

@@ -112,6 +112,7 @@ func (e *Engine) newThread(i int) *Thread {
 	th.rbuf = make([]byte, rbufSize)
 	th.cork = make([]byte, 0, corkSize)
 	th.headers.init(e.limits.HeaderPool)
+	th.shakes.left = e.limits.ShakeBatch
 	return th
 }
 
@@ -217,7 +218,7 @@ func (e *Engine) run(ctx context.Context) error {
 	defer stop()
 	errs := make(chan error, len(e.threads))
 	for _, th := range e.threads {
-		go func() { errs <- th.Run() }()
+		go func() { errs <- th.run(e.info.RunsHere) }()
 	}
 	var first error
 	for range e.threads {
@@ -232,7 +233,10 @@ func (e *Engine) run(ctx context.Context) error {
 // Run turns this thread's loop on the calling goroutine until the engine ends:
 // for applications that bring their own threads. ErrForeignLoop if the backend's
 // loop belongs to the application. Any goroutine, once per thread.
-func (th *Thread) Run() (err error) {
+func (th *Thread) Run() error { return th.run(false) }
+
+// run is Run. steady says that the goroutine is ours and locked to no thread.
+func (th *Thread) run(steady bool) (err error) {
 	r, ok := th.loop.(loop.Runner)
 	if !ok || th.eng.info.Foreign {
 		return ErrForeignLoop
@@ -240,10 +244,12 @@ func (th *Thread) Run() (err error) {
 	th.eng.mu.Lock()
 	th.eng.ran = true
 	th.eng.mu.Unlock()
+	th.steady = steady
 	pprof.Do(context.Background(), pprof.Labels("anyloop.thread", strconv.Itoa(th.index)), func(context.Context) {
 		err = r.Run()
 	})
 	if th.loop == loop.Loop(r) { // not left for another one meanwhile
+		th.steady = false
 		th.closeLoop()
 	}
 	return err

@@ -30,6 +30,7 @@ func (r *h1Role) writeHead(w *HTTPWriter, status int, h Header, length int64) {
 	out = append(out, '\r', '\n')
 	out = appendFields(out, h, nil)
 	out = appendFields(out, vh.cfg.Header, h)
+	out = l.appendHSTS(out, h)
 	if r.mount != nil {
 		out = appendFields(out, r.mount.Header, h)
 	}

@@ -38,6 +38,10 @@ func (l *link) service(ev loop.Events) {
 
 // receive reads what is there, a bounded number of times, and hands it up.
 func (l *link) receive() {
+	if l.is(lfTLS) {
+		l.receiveTLS()
+		return
+	}
 	th := l.th
 	for range readsPerTurn {
 		k := 0
@@ -64,7 +68,7 @@ func (l *link) receive() {
 		}
 		full := k+n == len(th.rbuf)
 		l.consume(th.rbuf[:k+n], k > 0)
-		if !full && l.flags&lfHangup == 0 || !l.mayRead() {
+		if !full && l.flags&lfHangup == 0 || !l.mayRead() || l.is(lfTLS) {
 			return
 		}
 	}
@@ -78,6 +82,10 @@ func (l *link) feed(p []byte) {
 	}
 	l.th.stats.BytesIn += uint64(len(p))
 	if l.is(lfLinger) {
+		return
+	}
+	if l.is(lfTLS) {
+		l.feedTLS(p)
 		return
 	}
 	t := l.tail()
@@ -137,13 +145,13 @@ func (l *link) resumeInput() {
 // waiting reports whether input is left that the role takes when it has done with
 // what came before, or in its next turn: a pipelined request.
 func (l *link) waiting() bool {
-	return len(l.tail()) > 0 && (l.is(lfNoRead) || l.own.flags&cfQueued != 0)
+	return l.left() && (l.is(lfNoRead) || l.own.flags&cfQueued != 0)
 }
 
 // tellEOF tells the role of an end of stream that was read earlier, behind the
 // bytes that came before it.
 func (l *link) tellEOF() {
-	if l.is(lfEOF) && l.flags&(lfFinish|lfDoomed|lfDead) == 0 {
+	if l.is(lfEOF) && l.flags&(lfFinish|lfDoomed|lfDead) == 0 && !l.sealed() {
 		l.role.eof(l)
 	}
 }
@@ -158,7 +166,7 @@ func (l *link) endOfStream() {
 		l.doom(l.cause())
 		return
 	}
-	if l.is(lfAgain) || l.own.pause != 0 && !l.is(lfHandshake) || l.waiting() {
+	if l.sealed() || l.is(lfAgain) || l.own.pause != 0 && !l.is(lfHandshake) || l.waiting() {
 		return // resumeInput reports it behind the bytes
 	}
 	l.role.eof(l)
@@ -184,7 +192,7 @@ func (l *link) confirmHangup() {
 	if !l.wireHungUp() {
 		return
 	}
-	if n, _ := l.wirePeek(); n > 0 || len(l.tail()) > 0 {
+	if n, _ := l.wirePeek(); n > 0 || l.left() {
 		l.unwatch()
 		l.hangup(errPeerGone)
 		return

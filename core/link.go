@@ -34,24 +34,28 @@ type linkStore struct {
 type linkFlags uint32
 
 const (
-	lfWatched   linkFlags = 1 << iota // the loop watches fd
-	lfDoomed                          // ends when its service ends
-	lfDead                            // ended
-	lfEOF                             // the peer's end of stream was read
-	lfNoRead                          // the role wants no input, for good or for now
-	lfTxDead                          // the wire takes no more; what is written is dropped
-	lfHangup                          // hung up and confirmed; not watched, read what is left
-	lfAgain                           // input was left that needs no more bytes to be consumed
-	lfFinish                          // end when the rest is sent
-	lfLinger                          // read and drop until the peer stops
-	lfCounted                         // counts as a connection of the thread
-	lfReady                           // its role reads the descriptor itself
-	lfKeepFD                          // somebody else closes the descriptor
-	lfWantOut                         // a role that writes itself waits for the descriptor
-	lfParked                          // was watched by the loop that was left
-	lfForgotten                       // counted out
-	lfHandshake                       // a client's opening handshake: no pause holds back its input
-	lfHolds                           // the role holds input of its own: it goes on without new bytes
+	lfWatched    linkFlags = 1 << iota // the loop watches fd
+	lfDoomed                           // ends when its service ends
+	lfDead                             // ended
+	lfEOF                              // the peer's end of stream was read
+	lfNoRead                           // the role wants no input, for good or for now
+	lfTxDead                           // the wire takes no more; what is written is dropped
+	lfHangup                           // hung up and confirmed; not watched, read what is left
+	lfAgain                            // input was left that needs no more bytes to be consumed
+	lfFinish                           // end when the rest is sent
+	lfLinger                           // read and drop until the peer stops
+	lfCounted                          // counts as a connection of the thread
+	lfReady                            // its role reads the descriptor itself
+	lfKeepFD                           // somebody else closes the descriptor
+	lfWantOut                          // a role that writes itself waits for the descriptor
+	lfParked                           // was watched by the loop that was left
+	lfForgotten                        // counted out
+	lfHandshake                        // a client's opening handshake: no pause holds back its input
+	lfHolds                            // the role holds input of its own: it goes on without new bytes
+	lfTLS                              // its wire is a tlsWire: what it sends and receives is encrypted
+	lfShaking                          // and the handshake is not complete
+	lfShakeTurn                        // waits for a step of its handshake
+	lfShakePlace                       // waits for a place among the handshakes
 )
 
 // linkConn is a link and its conn in one allocation.
@@ -109,6 +113,12 @@ func (l *link) tail() []byte {
 	return l.store.tail
 }
 
+// left reports whether something was received and has not reached the role yet.
+func (l *link) left() bool { return len(l.tail()) > 0 || l.sealed() }
+
+// sealed reports whether a whole record waits to be decrypted.
+func (l *link) sealed() bool { return l.is(lfTLS) && l.tls().s.Ready() }
+
 // pending returns the number of bytes that the wire has not taken yet.
 func (l *link) pending() int {
 	n := 0
@@ -154,7 +164,12 @@ func (l *link) wants() loop.Events {
 
 // mayRead reports whether bytes from the wire are welcome now.
 func (l *link) mayRead() bool {
-	if l.flags&(lfEOF|lfNoRead|lfDead|lfDoomed) != 0 {
+	return l.flags&lfEOF == 0 && l.mayTake() && !(l.is(lfTLS) && l.tls().flooded(l))
+}
+
+// mayTake reports whether the role takes what has been read.
+func (l *link) mayTake() bool {
+	if l.flags&(lfNoRead|lfDead|lfDoomed) != 0 {
 		return false
 	}
 	if l.is(lfLinger | lfHandshake) {

@@ -72,7 +72,7 @@ func (r *listenRole) stop(l *link) { l.doom(ErrStopped) }
 func (r *listenRole) gone(l *link, _ error) {
 	l.own.state = stDead
 	if r.on {
-		r.site.socks.Add(-1)
+		r.site.lost()
 	}
 }
 
@@ -170,7 +170,7 @@ func (th *Thread) adopt(s *site, fd int, peer string) {
 		th.cur = cur
 		return
 	}
-	l.role.(*h1Role).accepted(l)
+	l.role.(peerRole).accepted(l)
 	if debugging {
 		vh.log.Debug("accepted", "conn", l.own.String(), "peer", peer)
 	}

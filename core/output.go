@@ -17,13 +17,13 @@ const (
 // behind what the wire has refused, the link's own rest. The caller appends
 // them at once. Only the link in service has output.
 func (l *link) outbuf(n int) *[]byte {
-	if l.choked() {
+	if l.choked() && !l.is(lfTLS) {
 		return l.behind()
 	}
 	th := l.th
 	if len(th.cork)+n > corkSize && len(th.cork) > 0 {
 		l.flush()
-		if l.choked() {
+		if l.choked() && !l.is(lfTLS) {
 			return l.behind()
 		}
 	}
@@ -67,8 +67,17 @@ func (l *link) flush() {
 	}
 }
 
-// writeOut gives head and tail to the wire and keeps what it refuses.
+// writeOut sends head and tail.
 func (l *link) writeOut(head, tail []byte) {
+	if l.is(lfTLS) {
+		l.seal(head, tail)
+		return
+	}
+	l.put(head, tail)
+}
+
+// put gives head and tail to the wire, in wire format, and keeps what it refuses.
+func (l *link) put(head, tail []byte) {
 	total := len(head) + len(tail)
 	if l.is(lfTxDead) {
 		return
@@ -102,6 +111,10 @@ func (l *link) sendShared(p []byte) {
 	th := l.th
 	switch {
 	case l.is(lfTxDead):
+		return
+	case l.is(lfTLS): // each receiver has its own keys
+		l.seal(th.cork, p)
+		th.cork = th.cork[:0]
 		return
 	case l.choked():
 		l.behind()
@@ -164,6 +177,9 @@ func (l *link) taken(n int) {
 	}
 	s.ref = nil
 	l.shrink()
+	if l.is(lfTLS) {
+		l.tls().owed = 0
+	}
 	l.role.drained(l)
 	if l.is(lfFinish) && l.held() == 0 {
 		l.finishNow()
@@ -236,6 +252,9 @@ func (l *link) finish(cause error, linger bool) {
 		l.flags |= lfLinger
 	}
 	l.flush()
+	if l.is(lfTLS) {
+		l.closeNotify()
+	}
 	if l.choked() || l.held() > 0 {
 		if !l.is(lfLinger) {
 			l.flags |= lfNoRead

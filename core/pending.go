@@ -28,7 +28,7 @@ func (th *Thread) unqueue(c *Conn) {
 // pendingWork reports whether ServicePending has something to do now, ripe timers
 // aside.
 func (th *Thread) pendingWork() bool {
-	return th.npend > 0 || !th.ready || th.posts.left() || th.end.due(th)
+	return th.npend > 0 || th.shakes.pending() || !th.ready || th.posts.left() || th.end.due(th)
 }
 
 // ServicePending runs ripe timers and all work that no descriptor announces: a
@@ -41,9 +41,11 @@ func (th *Thread) ServicePending() {
 	if !th.ready {
 		th.start()
 	}
+	th.shakes.left = th.eng.limits.ShakeBatch
 	th.expire()
 	th.runLeftPosts()
 	th.servePending()
+	th.shakes.serve(th)
 	th.end.step(th)
 	th.leave()
 }
@@ -83,6 +85,9 @@ func (th *Thread) serveConn(c *Conn) {
 	if c == l.own && l.flags&lfDoomed == 0 && c.pause == 0 {
 		if len(l.tail()) > 0 || l.is(lfEOF|lfHolds) {
 			l.resumeInput()
+		}
+		if l.is(lfTLS) {
+			l.unseal()
 		}
 		if l.is(lfHangup) && !l.is(lfWatched) && l.mayRead() {
 			l.service(loop.In)

@@ -17,6 +17,7 @@ import (
 //	reaching --connected--> asking, or through a proxy:
 //	reaching --connected--> socks  --granted--> asking
 //	reaching --connected--> tunnel --2xx-->     asking
+//	on the way to asking, for wss: shaking --TLS--> asking
 //	asking   --101, checked--> (ws role)
 //	asking   --3xx, Redirects--> reaching
 //	any      --error, limit, Close, Stop--> ConnectFailed
@@ -27,6 +28,7 @@ type clientRole struct {
 	proxy  *url.URL
 	at     target
 	bound  *binding
+	tls    *dialTLS     // for URLs that want it
 	zip    *Deflate     // nil: none is offered
 	offer  string       // of extensions, as it was sent
 	key    [24]byte     // Sec-WebSocket-Key
@@ -46,11 +48,12 @@ const (
 	clReaching clientState = iota
 	clSocks
 	clTunnel
+	clShaking
 	clAsking
 )
 
 // stages are what a ConnectError calls the states.
-var stages = [...]string{clReaching: "connect", clSocks: "proxy", clTunnel: "proxy", clAsking: "handshake"}
+var stages = [...]string{clReaching: "connect", clSocks: "proxy", clTunnel: "proxy", clShaking: "tls", clAsking: "handshake"}
 
 // Phases of the link's limit.
 const (
@@ -91,7 +94,7 @@ func (r *clientRole) reached(l *link, from *link, peer string, err error) {
 	l.own.peer = peer
 	switch {
 	case r.proxy == nil:
-		r.ask(l)
+		r.arrived(l, nil)
 	case r.proxy.Scheme == "http":
 		r.askTunnel(l)
 	default:
@@ -111,9 +114,11 @@ func (r *clientRole) ask(l *link) {
 		return
 	}
 	*b = out
+	if r.state != clShaking { // else it runs since then
+		l.arm(phaseAnswer, l.own.limits().AnswerTimeout)
+	}
 	r.state = clAsking
 	r.parser = h1.ResponseParser{Method: h1.GET}
-	l.arm(phaseAnswer, l.own.limits().AnswerTimeout)
 }
 
 // appendRequest writes the request; dst is returned as it was with an error.
@@ -125,8 +130,9 @@ func (r *clientRole) appendRequest(dst []byte) ([]byte, error) {
 	}
 	host := []byte(d.Host)
 	if d.Host == "" {
-		port, _ := portOf(r.url, 80)
-		if host, err = h1.AppendAuthority(nil, r.url.Hostname(), port, 80); err != nil {
+		def := defaultPort(r.url)
+		port, _ := portOf(r.url, def)
+		if host, err = h1.AppendAuthority(nil, r.url.Hostname(), port, def); err != nil {
 			return dst, err
 		}
 	}
@@ -194,8 +200,7 @@ func (r *clientRole) step(l *link, p []byte) (n int, more bool) {
 			return n, false
 		}
 		if done {
-			r.ask(l)
-			return n, len(p) > n
+			return r.behindProxy(l, p, n)
 		}
 		b := l.outbuf(600)
 		*b = r.socks.Append(*b)
@@ -232,8 +237,7 @@ func (r *clientRole) answer(l *link, p []byte) (n int, more bool) {
 			r.refused(l, status, fmt.Errorf("the proxy answered %d", status))
 			return n, false
 		}
-		r.ask(l)
-		return n, len(p) > n
+		return r.behindProxy(l, p, n)
 	}
 	r.answered(l)
 	return n, true

@@ -7,7 +7,7 @@ import (
 )
 
 func (r *clientRole) askSocks(l *link) {
-	port, _ := portOf(r.url, 80)
+	port, _ := portOf(r.url, defaultPort(r.url))
 	user, pass := credentials(r.proxy)
 	if err := r.socks.Init(r.url.Hostname(), port, user, pass); err != nil {
 		r.fail(l, err)
@@ -19,7 +19,7 @@ func (r *clientRole) askSocks(l *link) {
 }
 
 func (r *clientRole) askTunnel(l *link) {
-	port, _ := portOf(r.url, 80)
+	port, _ := portOf(r.url, defaultPort(r.url))
 	user, pass := credentials(r.proxy)
 	to, err := h1.AppendAuthority(nil, r.url.Hostname(), port, 0)
 	if err == nil {

@@ -33,6 +33,10 @@ func (r *clientRole) redirect(l *link, status int, location string) {
 		r.refused(l, status, fmt.Errorf("a redirect to %q: %w", location, err))
 		return
 	}
+	if overTLS(r.url) && !overTLS(to) {
+		r.refused(l, status, fmt.Errorf("a redirect to %q, which would give up TLS", location))
+		return
+	}
 	if !strings.EqualFold(to.Host, r.url.Host) {
 		r.d.Header = withoutSecrets(r.d.Header)
 		r.d.Addr, r.d.Host = "", "" // of the first host
@@ -61,6 +65,9 @@ func withoutSecrets(h Header) (kept Header) {
 // letGo closes the socket; the link lives on without one.
 func (r *clientRole) letGo(l *link) {
 	r.freeResponse(l)
+	if l.is(lfTLS) {
+		l.tls().end(l)
+	}
 	l.unwatch() // and notes that it is adrift
 	if err := l.wireClose(); err != nil {
 		l.th.eng.log.Debug("close", "fd", l.fd, "err", err)

@@ -21,7 +21,8 @@ type h1Role struct {
 	drop    bool // its rest is dropped
 	keep    bool // the connection may serve another request
 	inInput bool
-	waiting bool // for a header table
+	waiting bool        // for a header table
+	plain   PlainPolicy // of requests that come without TLS where it is spoken
 }
 
 // h1Phase is where the connection is:
@@ -47,7 +48,7 @@ const (
 	phaseContent
 )
 
-func newH1(s *site) *h1Role { return &h1Role{site: s, keep: true} }
+func newH1(s *site) *h1Role { return &h1Role{site: s, keep: true, plain: PlainServe} }
 
 func (*h1Role) name() string { return "h1" }
 
@@ -178,9 +179,17 @@ func (r *h1Role) dispatch(l *link) {
 	r.bodyOn = req.head.Chunked || req.head.ContentLength > 0
 	r.drop = false
 	if vh := r.site.match(string(req.head.Host())); vh != nil {
+		if r.misdirected(l, vh) {
+			r.rearm(l)
+			r.respondError(l, 421, "")
+			return
+		}
 		c.setVHost(vh)
 	}
 	r.rearm(l)
+	if r.plain != PlainServe && r.answerPlain(l) {
+		return
+	}
 	path := string(req.head.Path())
 	if req.head.UpgradeWS {
 		r.upgrade(l)
@@ -376,9 +385,9 @@ func (r *h1Role) maybeNext(l *link) {
 
 func (r *h1Role) endTransaction(l *link) {
 	c := l.own
-	unread := r.bodyOn || len(l.tail()) > 0
+	unread := r.bodyOn || l.left()
 	toClose := r.req.w.toClose || r.bodyOn
-	last := l.is(lfEOF) && !r.inInput && len(l.tail()) == 0 // else resumeInput comes to it
+	last := l.is(lfEOF) && !r.inInput && !l.left() // else resumeInput comes to it
 	r.freeRequest(l)
 	l.own.flags &^= cfAsked | cfUnchoke
 	if !r.keep || toClose || last || l.th.stoppingNow() || c.vh.removed.Load() {
@@ -389,7 +398,7 @@ func (r *h1Role) endTransaction(l *link) {
 	r.phase = h1Idle
 	l.flags &^= lfNoRead
 	l.arm(phaseKeepAlive, c.limits().KeepAliveTimeout)
-	if !r.inInput && len(l.tail()) > 0 {
+	if !r.inInput && l.left() {
 		l.th.queue(c)
 	}
 }
@@ -410,7 +419,7 @@ func (r *h1Role) drained(l *link) {
 	l.own.flags |= cfUnchoke
 	if r.phase == h1Idle {
 		l.flags &^= lfNoRead
-		if len(l.tail()) > 0 {
+		if l.left() {
 			l.th.queue(l.own)
 		}
 	}
@@ -431,7 +440,7 @@ func (r *h1Role) eof(l *link) {
 			return
 		}
 		r.keep = false
-	case r.phase == h1Idle && len(l.tail()) == 0:
+	case r.phase == h1Idle && !l.left():
 		l.finish(nil, false)
 	default:
 		r.phase = h1Over
@@ -464,7 +473,7 @@ func (r *h1Role) pausing(c *Conn, paused bool) {
 
 func (r *h1Role) stop(l *link) {
 	r.keep = false
-	if r.phase == h1Idle && len(l.tail()) == 0 {
+	if r.phase == h1Idle && !l.left() {
 		r.phase = h1Over
 		l.finish(errShutdown, false)
 	}

@@ -140,7 +140,7 @@ func (r *wsRole) sendClose(l *link) {
 	r.appendClose(l, code, text)
 	r.sub = wsSentClose
 	l.arm(phaseClose, c.limits().CloseTimeout)
-	if len(l.tail()) > 0 {
+	if l.left() {
 		l.th.queue(c)
 	}
 }

@@ -90,6 +90,7 @@ func (th *Thread) snapshot() Stats {
 	s.Reads, s.Writes = th.io.Reads, th.io.Writes+th.io.Writevs
 	s.Misuses = th.misused.Load()
 	s.Headers = th.headers.out
+	s.Shaking = th.shakes.running
 	return s
 }
 

@@ -77,7 +77,7 @@ func (th *Thread) AdoptSocket(fd int, vh *VirtualHost, peer string, early []byte
 		th.buryLink(l)
 		return nil, err
 	}
-	l.role.(*h1Role).accepted(l)
+	l.role.(peerRole).accepted(l)
 	l.early(early)
 	return l.own, nil
 }
@@ -95,7 +95,7 @@ func (th *Thread) hasRoom() error {
 
 // newPeer makes the link of a connection that counts; its load is counted.
 func (th *Thread) newPeer(fd int, vh *VirtualHost, peer string) *link {
-	l := th.newLink(fd, newH1(vh.site))
+	l := th.newLink(fd, vh.site.firstRole())
 	l.flags |= lfCounted
 	l.own.peer = peer
 	l.own.setVHost(vh)
@@ -109,18 +109,22 @@ func (l *link) early(p []byte) {
 		return
 	}
 	l.th.stats.BytesIn += uint64(len(p))
+	l.th.queue(l.own)
+	if l.is(lfTLS) {
+		l.tls().store(p)
+		return
+	}
 	s := l.keep()
 	s.tail = append(s.tail, p...)
-	l.th.queue(l.own)
 }
 
 func (th *Thread) newStream(s loop.Stream, vh *VirtualHost, peer string) *streamWire {
 	l := th.newPeer(-1, vh, peer)
 	w := &streamWire{l: l, s: s}
 	w.holder, _ = s.(loop.StreamHolder)
-	l.wire = w
+	l.below(w)
 	th.drift(l)
-	l.role.(*h1Role).accepted(l)
+	l.role.(peerRole).accepted(l)
 	return w
 }
 
@@ -155,7 +159,11 @@ var errRefused = errors.New("core: refused by FilterConn")
 
 // stream returns the link's wire if another engine owns its socket.
 func (l *link) stream() *streamWire {
-	w, _ := l.wire.(*streamWire)
+	b := l.wire
+	if t := l.tls(); t != nil {
+		b = t.wire
+	}
+	w, _ := b.(*streamWire)
 	return w
 }
 

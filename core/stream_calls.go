@@ -189,10 +189,10 @@ func (w *streamWire) closed(err error) {
 	switch {
 	case err != nil && err != io.EOF:
 		l.readFailed(err)
-	case cut && len(l.tail()) == 0:
+	case cut && !l.left():
 		l.doom(errPeerGone)
 	case l.is(lfEOF):
-		if len(l.tail()) == 0 && l.is(lfFinish|lfHangup) {
+		if !l.left() && l.is(lfFinish|lfHangup) {
 			l.doom(l.cause())
 		}
 	default:
@@ -201,7 +201,7 @@ func (w *streamWire) closed(err error) {
 	if l.flags&(lfDoomed|lfDead) != 0 {
 		return
 	}
-	if len(l.tail()) > 0 {
+	if l.left() {
 		l.hangup(errPeerGone) // what it left may still be read, for a while
 		return
 	}
@@ -224,9 +224,11 @@ func (w *streamWire) steal(fd int, early []byte) error {
 	if err := l.th.ownSocket(fd); err != nil {
 		return &TransportError{Op: "steal", Err: err}
 	}
-	l.fd, l.wire = int32(fd), nil
+	l.fd = int32(fd)
+	l.below(nil)
 	if err := l.watch(l.wants()); err != nil {
-		l.fd, l.wire = -1, w
+		l.fd = -1
+		l.below(w)
 		return err
 	}
 	w.gone = true

@@ -51,6 +51,10 @@ type Thread struct {
 	bell    bell
 	posts   postQueue
 	headers headerPool
+	shakes  shakes
+	sealed  [][]byte      // buffers for output that is being encrypted
+	cipher  []byte        // made with the first TLS connection: what is to be decrypted
+	steady  bool          // one goroutine that core started turns the loop, locked to no thread
 	casts   *casting      // made with the first group's message
 	zip     *packing      // made with the first compressed message
 	masks   *rand.ChaCha8 // made with the first frame of a client
@@ -186,6 +190,9 @@ func (th *Thread) bury(l *link) {
 	err := l.cause()
 	l.store = nil
 	th.cork = th.cork[:0]
+	if l.is(lfTLS) {
+		l.tls().end(l)
+	}
 	l.role.gone(l, err)
 	th.closeLink(l)
 }

@@ -164,6 +164,7 @@ func (r *h1Role) write101(l *link, echo, extensions string) {
 	}
 	out = append(out, '\r', '\n')
 	out = appendFields(out, l.own.vh.cfg.Header, nil)
+	out = l.appendHSTS(out, nil)
 	*b = append(out, '\r', '\n')
 }
 

@@ -26,8 +26,10 @@ type VirtualHost struct {
 	plain    *binding // for WebSockets without a subprotocol
 	anyWS    *binding // for subprotocols that nobody has
 	wsLimits wsLimits
-	zLimits  wsLimits // with compression
-	zip      *Deflate // nil: no compression
+	zLimits  wsLimits  // with compression
+	tls      *vhostTLS // nil: none
+	client   lazyTLS   // of Dial
+	zip      *Deflate  // nil: no compression
 	zMemory  atomic.Int64
 	h1Limits h1.Limits
 	refs     atomic.Int32 // conns
@@ -55,7 +57,7 @@ func (vh *VirtualHost) Name() string { return vh.name }
 // Addr returns the address it listens on, with the port that was chosen for
 // ":0"; "" if it does not listen. Any goroutine.
 func (vh *VirtualHost) Addr() string {
-	return vh.site.bound
+	return vh.site.address()
 }
 
 // Log returns the vhost's logger. Any goroutine.
@@ -121,8 +123,23 @@ func (e *Engine) addVHost(cfg VHost) (*VirtualHost, error) {
 	}
 	vh.h1Limits = h1.Limits{MaxLine: vh.limits.RequestLine, MaxHeader: vh.limits.HeaderBytes,
 		MaxFields: vh.limits.HeaderFields, MaxBody: vh.limits.MaxBody}
+	if cfg.TLS != nil {
+		var err error
+		if vh.tls, err = newVHostTLS(vh, cfg.TLS); err != nil {
+			return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
+		}
+	}
+	if cfg.ClientTLS != nil {
+		if _, err := vh.client.get(cfg.ClientTLS); err != nil {
+			return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
+		}
+	}
 	socks, err := e.listen(vh)
 	if err != nil {
+		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
+	}
+	if err := vh.site.speak(vh); err != nil {
+		vh.site.giveUp(vh, socks)
 		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
 	}
 	if e.started.Load() {

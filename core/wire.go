@@ -49,10 +49,26 @@ func (w kernelWire) hungUp(l *link) bool       { return w.k.HungUp(int(l.fd)) }
 func (w kernelWire) closeWrite(l *link) error  { return w.k.CloseWrite(int(l.fd)) }
 func (w kernelWire) close(l *link) error       { return w.k.Close(int(l.fd)) }
 
+// sysWire is a descriptor of the operating system, for wires that lie on one. A
+// link that lies on one itself has no wire.
+type sysWire struct{}
+
+func (sysWire) read(l *link, p []byte) (int, error)           { return l.sysRead(p) }
+func (sysWire) write(l *link, head, tail []byte) (int, error) { return l.sysWrite(head, tail) }
+func (sysWire) peek(l *link) (int, error)                     { return l.sysPeek() }
+func (sysWire) sockError(l *link) error                       { return l.sysError() }
+func (sysWire) hungUp(l *link) bool                           { return l.th.io.HungUp(int(l.fd)) }
+func (sysWire) closeWrite(l *link) error                      { return l.th.io.CloseWrite(int(l.fd)) }
+func (sysWire) close(l *link) error                           { return l.th.io.Close(int(l.fd)) }
+
 func (l *link) wireRead(p []byte) (int, error) {
 	if l.wire != nil {
 		return l.wire.read(l, p)
 	}
+	return l.sysRead(p)
+}
+
+func (l *link) sysRead(p []byte) (int, error) {
 	n, e := l.th.io.Read(int(l.fd), p)
 	if e != 0 {
 		return 0, e
@@ -64,6 +80,10 @@ func (l *link) wireWrite(head, tail []byte) (int, error) {
 	if l.wire != nil {
 		return l.wire.write(l, head, tail)
 	}
+	return l.sysWrite(head, tail)
+}
+
+func (l *link) sysWrite(head, tail []byte) (int, error) {
 	n, e := l.th.io.Write(int(l.fd), head, tail)
 	if e != 0 {
 		return n, e
@@ -75,6 +95,10 @@ func (l *link) wirePeek() (int, error) {
 	if l.wire != nil {
 		return l.wire.peek(l)
 	}
+	return l.sysPeek()
+}
+
+func (l *link) sysPeek() (int, error) {
 	n, e := l.th.io.Peek(int(l.fd))
 	if e != 0 {
 		return 0, e
@@ -86,6 +110,10 @@ func (l *link) wireError() error {
 	if l.wire != nil {
 		return l.wire.sockError(l)
 	}
+	return l.sysError()
+}
+
+func (l *link) sysError() error {
 	if e := l.th.io.SockError(int(l.fd)); e != 0 {
 		return e
 	}

@@ -27,6 +27,10 @@ type Info struct {
 	// Foreign is true if the application turns the loop; Engine.Run then
 	// returns an error at once.
 	Foreign bool
+	// RunsHere is true if a Runner's Run serves everything on the goroutine
+	// that called it, and never locks that to a thread: core may then switch
+	// stacks on it.
+	RunsHere bool
 	// Cannot lists interest masks that the loop is unable to hold exactly;
 	// core tolerates the readiness it then gets unasked.
 	Cannot []Events

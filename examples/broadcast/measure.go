@@ -54,27 +54,10 @@ type kid struct {
 // measure runs both rounds.
 func measure(ctx context.Context, o options, self func() *exec.Cmd) (rep *report, err error) {
 	o.size, o.children = max(o.size, 8), max(1, min(o.children, o.receivers))
-	host, err := app.NewHost(o.loop, o.threads)
+	s, stop, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{o: o, room: make(chan struct{}, 1), slow: make(chan *core.Outbox, o.slow)}
-	s.g = core.NewGroup(core.GroupLimits{Messages: 64, Room: func() {
-		select {
-		case s.room <- struct{}{}:
-		default:
-		}
-	}})
-	s.eng, err = core.New(core.Config{Backend: host.Backend, Threads: o.threads, VHosts: []core.VHost{{
-		Name: "b", Addr: "127.0.0.1:0",
-		Limits:    core.Limits{PingInterval: -1, PongTimeout: -1, OutboxCount: -1},
-		Protocols: []core.Protocol{{Name: "b", WS: func(c *core.Conn) core.WSHandler { return &member{s, core.NewOutbox(c, core.DropOldest)} }}},
-	}}})
-	if err != nil {
-		return nil, err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- host.Run(ctx, s.eng) }()
 	defer func() {
 		for _, k := range s.kids {
 			k.stdin.Close()
@@ -82,8 +65,7 @@ func measure(ctx context.Context, o options, self func() *exec.Cmd) (rep *report
 			}
 			err = errors.Join(err, k.cmd.Wait())
 		}
-		s.eng.Stop(0)
-		err = errors.Join(err, <-ended)
+		err = errors.Join(err, stop())
 	}()
 	if err := s.start(self); err != nil {
 		return nil, err
@@ -101,6 +83,35 @@ func measure(ctx context.Context, o options, self func() *exec.Cmd) (rep *report
 	}
 	rep.slow = s.lookAt(slow)
 	return rep, nil
+}
+
+// open starts the server; stop ends it.
+func open(ctx context.Context, o options) (s *server, stop func() error, err error) {
+	host, err := app.NewHost(o.loop, o.threads)
+	if err != nil {
+		return nil, nil, err
+	}
+	s = &server{o: o, room: make(chan struct{}, 1), slow: make(chan *core.Outbox, o.slow)}
+	s.g = core.NewGroup(core.GroupLimits{Messages: 64, Room: func() {
+		select {
+		case s.room <- struct{}{}:
+		default:
+		}
+	}})
+	s.eng, err = core.New(core.Config{Backend: host.Backend, Threads: o.threads, VHosts: []core.VHost{{
+		Name: "b", Addr: "127.0.0.1:0",
+		Limits:    core.Limits{PingInterval: -1, PongTimeout: -1, OutboxCount: -1},
+		Protocols: []core.Protocol{{Name: "b", WS: func(c *core.Conn) core.WSHandler { return &member{s, core.NewOutbox(c, core.DropOldest)} }}},
+	}}})
+	if err != nil {
+		return nil, nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- host.Run(ctx, s.eng) }()
+	return s, func() error {
+		s.eng.Stop(0)
+		return <-ended
+	}, nil
 }
 
 // start starts the children and waits until all receivers are connected.
@@ -143,16 +154,20 @@ func (s *server) start(self func() *exec.Cmd) error {
 	return nil
 }
 
+// fill is what the kernel gets for a slow one before the round: one shared message
+// of more than a kernel takes for a peer that does not read. Taking some of it
+// later than expected, the kernel changes no figure.
+var fill = core.NewShared(core.Message{Data: make([]byte, 8<<20), Binary: true})
+
 // addSlow puts the slow ones into the group, when the kernel takes no more for
 // them: it would hold megabytes before anything waited here.
 func (s *server) addSlow() (list []*core.Outbox, err error) {
-	fill := core.Message{Data: make([]byte, 64<<10), Binary: true}
 	full := make(chan bool)
 	added := make(chan error)
 	for range s.o.slow {
 		out := <-s.slow
 		for done := false; !done; done = <-full {
-			if err := out.SendFrom(fill); err != nil {
+			if err := out.SendSharedFrom(fill); err != nil {
 				return nil, err
 			}
 			if err := out.Conn().Post(func(c *core.Conn) { full <- c.Pending() > 0 }); err != nil {
@@ -174,7 +189,9 @@ func (s *server) addSlow() (list []*core.Outbox, err error) {
 func (s *server) lookAt(slow []*core.Outbox) (sum held) {
 	seen := make(chan held)
 	for _, out := range slow {
-		out.Conn().Post(func(c *core.Conn) { seen <- held{out.Pending(), c.Pending(), out.Len(), int(out.Dropped())} })
+		out.Conn().Post(func(c *core.Conn) {
+			seen <- held{out.Pending() - c.Pending(), c.Pending(), out.Len(), int(out.Dropped())}
+		})
 		h := <-seen
 		sum.pending += h.pending
 		sum.below += h.below
@@ -184,13 +201,57 @@ func (s *server) lookAt(slow []*core.Outbox) (sum held) {
 	return sum
 }
 
+// counted is what the figures of a round are differences of.
+type counted struct {
+	stats     core.Stats
+	delivered uint64
+	heap      uint64
+	cpu       cpuTime
+	at        time.Time
+}
+
+// count reads them when all that was done before is in them.
+func (s *server) count() (c counted, err error) {
+	c.at, c.cpu = time.Now(), used()
+	if err := s.settle(); err != nil {
+		return c, err
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	c.stats, c.heap, c.delivered = s.eng.Stats(), m.TotalAlloc, s.g.Stats().Delivered
+	return c, nil
+}
+
+// settle waits until the group has handed out everything, and every thread has
+// ended the turn in which it did: a thread's counters are those of its last turn.
+func (s *server) settle() error {
+	for again := true; again; {
+		again = s.g.Stats().Flight > 0
+		done := make(chan struct{}, s.o.threads)
+		for i := range s.o.threads {
+			th := s.eng.Thread(i)
+			next := func() { done <- struct{}{} }
+			if err := th.Post(func() { th.AfterFunc(0, next) }); err != nil {
+				return err
+			}
+		}
+		for range s.o.threads {
+			select {
+			case <-done:
+			case <-s.eng.Done():
+				return core.ErrStopped
+			}
+		}
+	}
+	return nil
+}
+
 // round sends the messages and waits until every reading receiver has the last.
 func (s *server) round() (f figures, err error) {
-	before, cpu := s.eng.Stats(), used()
-	var m0, m1 runtime.MemStats
-	runtime.ReadMemStats(&m0)
-	delivered := s.g.Stats().Delivered
-	begin := time.Now()
+	before, err := s.count()
+	if err != nil {
+		return f, err
+	}
 	for range s.o.messages {
 		msg := core.NewShared(core.Message{Data: payload(s.sent, s.o.size), Binary: true})
 		s.sent++
@@ -210,16 +271,19 @@ func (s *server) round() (f figures, err error) {
 		}
 		f.lost += lost
 	}
-	f.took = time.Since(begin)
-	cpuAfter := used()
-	f.user, f.system = cpuAfter.user-cpu.user, cpuAfter.system-cpu.system
-	runtime.ReadMemStats(&m1)
-	f.heap = m1.TotalAlloc - m0.TotalAlloc
-	after := s.eng.Stats()
-	f.delivered = int(s.g.Stats().Delivered - delivered)
-	f.writes = after.Writes - before.Writes
-	f.copied = (after.BytesOut - before.BytesOut) - (after.SharedOut - before.SharedOut)
-	return f, nil
+	after, err := s.count()
+	f.since(before, after)
+	return f, err
+}
+
+// since makes the figures of what was counted at the beginning and at the end.
+func (f *figures) since(before, after counted) {
+	f.took = after.at.Sub(before.at)
+	f.user, f.system = after.cpu.user-before.cpu.user, after.cpu.system-before.cpu.system
+	f.heap = after.heap - before.heap
+	f.delivered = int(after.delivered - before.delivered)
+	f.writes = after.stats.Writes - before.stats.Writes
+	f.copied = (after.stats.BytesOut - before.stats.BytesOut) - (after.stats.SharedOut - before.stats.SharedOut)
 }
 
 // cpuTime is what this process has used.

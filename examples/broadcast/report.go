@@ -16,7 +16,7 @@ type figures struct {
 	took                     time.Duration // until the last reading receiver had all
 }
 
-// held is what slow receivers' outboxes hold.
+// held is what slow receivers' outboxes hold, and what waits below them.
 type held struct{ pending, below, messages, dropped int }
 
 // report is what the program prints.
@@ -45,7 +45,7 @@ func (r *report) print(w io.Writer) {
 	row("CPU per delivered message, system", func(f figures) any { return per(f, f.system) })
 	row("until the last reading receiver had all", func(f figures) any { return f.took.Round(time.Millisecond) })
 	if r.options.slow > 0 {
-		fmt.Fprintf(w, "\nthe stalled: %d bytes pending (%d of them below the outbox), %d messages wait, %d dropped\n",
-			r.slow.pending, r.slow.below, r.slow.messages, r.slow.dropped)
+		fmt.Fprintf(w, "\nthe stalled: %d messages wait, of %d bytes, %d dropped\n",
+			r.slow.messages, r.slow.pending, r.slow.dropped)
 	}
 }

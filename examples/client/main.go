@@ -38,6 +38,7 @@ func main() {
 	timeout := flag.Duration("timeout", 0, "for the connection to be made; 0 is 5s")
 	loopName := flag.String("loop", "poll", "event loop: "+app.Loops())
 	deflate := app.DeflateFlags()
+	clientTLS := app.ClientTLSFlags()
 	logLevel := flag.String("log", "error", "debug, info, warn, error or off")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: client [flags] ws://host[:port]/path")
@@ -64,6 +65,7 @@ func main() {
 		Limits:  core.Limits{ConnectTimeout: *timeout},
 		VHosts: []core.VHost{{
 			Deflate:   deflate(),
+			ClientTLS: clientTLS(),
 			Protocols: []core.Protocol{{Name: "terminal", WS: t.handler}},
 		}},
 	})

@@ -19,6 +19,7 @@ func main() {
 	threads := flag.Int("threads", 1, "service threads")
 	maxMessage := flag.Int64("max-message", 16<<20, "largest message, bytes")
 	deflate := app.DeflateFlags()
+	secure := app.TLSFlags()
 	logLevel := flag.String("log", "warn", "debug, info, warn, error or off")
 	flag.Parse()
 
@@ -28,6 +29,10 @@ func main() {
 	}
 	app.RaiseFileLimit()
 	host, err := app.NewHost(*loopName, *threads)
+	if err != nil {
+		app.Fatal(err)
+	}
+	tls, err := secure()
 	if err != nil {
 		app.Fatal(err)
 	}
@@ -45,6 +50,7 @@ func main() {
 		VHosts: []core.VHost{{
 			Name: "echo",
 			Addr: *addr,
+			TLS:  tls,
 			// It echoes to whoever asks and knows no session: a foreign
 			// page can do no harm through it.
 			Origin:  core.AnyOrigin,
@@ -59,7 +65,7 @@ func main() {
 	if err != nil {
 		app.Fatal(err)
 	}
-	fmt.Fprintf(os.Stderr, "echo: ws://%s/ on %s\n", eng.VHost("echo").Addr(), host.Name)
+	fmt.Fprintf(os.Stderr, "echo: %s://%s/ on %s\n", app.Scheme("ws", tls), eng.VHost("echo").Addr(), host.Name)
 	if err := app.Serve(host, eng); err != nil {
 		app.Fatal(err)
 	}

@@ -23,6 +23,7 @@ func main() {
 	loopName := flag.String("loop", "poll", "event loop: "+app.Loops())
 	maxMessage := flag.Int64("max-message", 16<<20, "largest message, bytes")
 	deflate := app.DeflateFlags()
+	clientTLS := app.ClientTLSFlags()
 	logLevel := flag.String("log", "warn", "debug, info, warn, error or off")
 	flag.Parse()
 
@@ -47,6 +48,7 @@ func main() {
 		},
 		VHosts: []core.VHost{{
 			Deflate:   deflate(),
+			ClientTLS: clientTLS(),
 			Protocols: []core.Protocol{{Name: "echo", WS: e.handler}},
 		}},
 	})

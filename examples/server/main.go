@@ -29,15 +29,16 @@ func main() {
 	addr := flag.String("addr", "localhost:7681", "address to listen on")
 	loopName := flag.String("loop", "poll", "event loop: "+app.Loops())
 	threads := flag.Int("threads", 1, "service threads")
+	secure := app.TLSFlags()
 	dir := flag.String("www", "", "folder to serve instead of the built-in page")
 	logLevel := flag.String("log", "info", "debug, info, warn, error or off")
 	flag.Parse()
-	if err := run(*addr, *loopName, *threads, *dir, *logLevel); err != nil {
+	if err := run(*addr, *loopName, *threads, secure, *dir, *logLevel); err != nil {
 		app.Fatal(err)
 	}
 }
 
-func run(addr, loopName string, threads int, dir, logLevel string) error {
+func run(addr, loopName string, threads int, secure func() (*core.TLS, error), dir, logLevel string) error {
 	log, err := app.Log(logLevel)
 	if err != nil {
 		return err
@@ -51,6 +52,10 @@ func run(addr, loopName string, threads int, dir, logLevel string) error {
 	if err != nil {
 		return err
 	}
+	tls, err := secure()
+	if err != nil {
+		return err
+	}
 	eng, err := core.New(core.Config{
 		Backend: host.Backend,
 		Threads: threads,
@@ -58,6 +63,7 @@ func run(addr, loopName string, threads int, dir, logLevel string) error {
 		VHosts: []core.VHost{{
 			Name:      "localhost",
 			Addr:      addr,
+			TLS:       tls,
 			Protocols: protocols(host.Name),
 			Mounts:    []core.Mount{files},
 		}},
@@ -65,7 +71,7 @@ func run(addr, loopName string, threads int, dir, logLevel string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "anyloop: http://%s/ on loop %s\n", eng.VHost("localhost").Addr(), host.Name)
+	fmt.Fprintf(os.Stderr, "anyloop: %s://%s/ on loop %s\n", app.Scheme("http", tls), eng.VHost("localhost").Addr(), host.Name)
 	return app.Serve(host, eng)
 }
 

@@ -71,7 +71,7 @@ func (b *Loops) Info() loop.Info {
 	if p == Default {
 		p = defaultPoller
 	}
-	info := loop.Info{Name: "poll/" + string(p), Foreign: b.nested}
+	info := loop.Info{Name: "poll/" + string(p), Foreign: b.nested, RunsHere: !b.nested}
 	if b.nested {
 		info.Tier = loop.Nested
 	}
