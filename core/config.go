@@ -64,8 +64,9 @@ type VHost struct {
 	// Addr is where to listen: "localhost:7681", ":0", "[::1]:80",
 	// "unix:/path" or "unix:@abstract" (Linux). Empty: not listening. Vhosts
 	// with the same Addr, Interface, BindInterface and Family share a socket;
-	// how it listens is the first one's choice. A unix socket's path that
-	// nobody listens on is replaced, and removed again at the end.
+	// how it listens is the first one's choice. Each ":0" is a port of its
+	// own, which others share by its number. A unix socket's path that nobody
+	// listens on is replaced, and removed again at the end.
 	Addr string
 	// Listener is used instead of Addr: its socket is duplicated and the
 	// original closed. The options below are not for it.

@@ -73,6 +73,7 @@ func New(cfg Config) (*Engine, error) {
 	for i := range n {
 		e.threads = append(e.threads, e.newThread(i))
 	}
+	defer e.closeUnclaimed()
 	if err := e.open(); err != nil {
 		e.abandon()
 		return nil, err

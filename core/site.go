@@ -98,7 +98,7 @@ func (e *Engine) join(cfg *VHost) (*site, error) {
 	defer e.mu.Unlock()
 	for _, s := range e.sites {
 		switch {
-		case s.key != key || s.ended:
+		case !s.at(key) || s.ended:
 			continue
 		case s.waits != nil:
 			if !cfg.BindLater {
@@ -111,6 +111,16 @@ func (e *Engine) join(cfg *VHost) (*site, error) {
 		return s, nil
 	}
 	return nil, nil
+}
+
+// at reports whether the site is where key wants to listen. The port that a ":0"
+// came to can be asked for by its number.
+func (s *site) at(key listenKey) bool {
+	k := s.key
+	if k.ephemeral() {
+		k.Addr = s.address()
+	}
+	return k == key
 }
 
 // serve lets vh have the connections of its site.

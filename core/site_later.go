@@ -42,8 +42,11 @@ func (s *site) startWaiting(vh *VirtualHost) error {
 func (s *site) tryAgain() {
 	e := s.eng
 	th := e.threads[0]
-	vh := s.first()
-	if vh == nil || th.end.phase != endNot {
+	e.mu.Lock()
+	goOn := s.users > 0 && !s.ended && th.end.phase == endNot
+	s.waits.armed = goOn
+	e.mu.Unlock()
+	if !goOn {
 		return
 	}
 	socks, err := s.open(nil)
@@ -51,13 +54,13 @@ func (s *site) tryAgain() {
 		e.mu.Lock()
 		s.waits = nil
 		e.mu.Unlock()
-		vh.log.Info("listening", "addr", s.bound)
+		e.log.Info("listening", "addr", s.bound)
 		var left []sock
 		if left, err = s.watchAll(socks); err == nil {
 			return
 		}
 		s.closeSocks(left)
-		vh.log.Error("a listening socket is lost", "addr", s.bound, "err", err)
+		e.log.Error("a listening socket is lost", "addr", s.bound, "err", err)
 		return
 	}
 	e.mu.Lock()
@@ -65,7 +68,7 @@ func (s *site) tryAgain() {
 	s.waits.err = err
 	e.mu.Unlock()
 	if news {
-		vh.log.Warn("still not listening", "addr", s.key.Addr, "err", err)
+		e.log.Warn("still not listening", "addr", s.key.Addr, "err", err)
 	}
 	th.AfterFunc(bindAgain, s.tryAgain)
 }
