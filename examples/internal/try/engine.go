@@ -9,10 +9,10 @@ import (
 	"anyloop/loops/poll"
 )
 
-// Engine runs an engine with one vhost until the test ends.
-func Engine(t testing.TB, vh core.VHost) *core.Engine {
+// Engine runs an engine with these vhosts until the test ends.
+func Engine(t testing.TB, vhs ...core.VHost) *core.Engine {
 	t.Helper()
-	eng, err := core.New(core.Config{Backend: poll.Backend(), VHosts: []core.VHost{vh},
+	eng, err := core.New(core.Config{Backend: poll.Backend(), VHosts: vhs,
 		Limits: core.Limits{OutboxBytes: 4 << 20}})
 	if err != nil {
 		t.Fatal(err)
