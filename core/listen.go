@@ -123,16 +123,20 @@ func (e *Engine) tune(fd int) {
 	}
 }
 
-// ownSocket makes a socket that somebody else has opened like one of ours.
-func (th *Thread) ownSocket(fd int) error {
+// ownSocket makes a socket that somebody else has opened like one of vh's.
+func (th *Thread) ownSocket(fd int, vh *VirtualHost) error {
 	if th.kernel != nil {
 		return nil
 	}
 	if err := sys.Adopt(fd); err != nil {
 		return err
 	}
-	if sys.IsTCP(fd) {
-		th.eng.tune(fd)
+	if !sys.IsTCP(fd) {
+		return nil
+	}
+	th.eng.tune(fd)
+	if vh != nil && vh.cfg.BindInterface {
+		return sys.BindToDevice(fd, vh.cfg.Interface)
 	}
 	return nil
 }

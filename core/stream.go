@@ -66,7 +66,7 @@ func (th *Thread) AdoptSocket(fd int, vh *VirtualHost, peer string, early []byte
 	if err := th.hasRoom(); err != nil {
 		return nil, err
 	}
-	if err := th.ownSocket(fd); err != nil {
+	if err := th.ownSocket(fd, vh); err != nil {
 		return nil, &TransportError{Op: "adopt", Err: err}
 	}
 	th.load.Add(1)

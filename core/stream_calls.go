@@ -221,7 +221,7 @@ func (w *streamWire) steal(fd int, early []byte) error {
 	if l.th.kernel != nil {
 		return syscall.ENOTSUP
 	}
-	if err := l.th.ownSocket(fd); err != nil {
+	if err := l.th.ownSocket(fd, l.own.vh); err != nil {
 		return &TransportError{Op: "steal", Err: err}
 	}
 	l.fd = int32(fd)

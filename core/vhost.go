@@ -288,12 +288,12 @@ func (vh *VirtualHost) Remove() {
 	left := atomic.Int32{}
 	left.Store(int32(len(e.threads)))
 	for _, th := range e.threads {
-		err := th.Post(func() {
+		err := th.post(func() {
 			th.closeVHost(vh)
 			if left.Add(-1) == 0 {
 				vh.unref()
 			}
-		})
+		}, false)
 		if err != nil && left.Add(-1) == 0 {
 			vh.unref()
 		}
