@@ -20,7 +20,7 @@ var bands = []struct {
 	prefix string
 	band   int
 }{
-	{"core/buf", 1}, {"core/header", 1}, {"core/timer", 1}, {"core/flate", 1}, {"core/loop", 1}, {"core/sys", 1},
+	{"core/buf", 1}, {"core/fds", 1}, {"core/header", 1}, {"core/timer", 1}, {"core/flate", 1}, {"core/loop", 1}, {"core/sys", 1},
 	{"core/h1", 2}, {"core/h2", 2}, {"core/ws", 2}, {"core/deflate", 2}, {"core/tlsio", 2}, {"core/socks", 2},
 	{"core", 3},
 	{"core/mount", 4}, {"core/cgi", 4}, {"core/proxy", 4}, {"core/nethttp", 4}, {"core/metrics", 4},

@@ -161,7 +161,7 @@ func (g *Group) Remove(o *Outbox) bool {
 
 // member returns o's membership.
 func (g *Group) member(o *Outbox) *groupMember {
-	for n := o.c.ends; n != nil; n = n.next {
+	for n := o.c.endList(); n != nil; n = n.next {
 		if m, ok := n.owner.(*groupMember); ok && m.o == o && m.part.g == g {
 			return m
 		}

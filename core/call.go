@@ -23,8 +23,8 @@ func (th *Thread) panicked(v any) {
 	th.stats.Panics++
 	err := &PanicError{Callback: what, Value: v}
 	log := th.eng.log
-	if c != nil && c.vh != nil {
-		log = c.vh.log
+	if c != nil && c.vh() != nil {
+		log = c.vh().log
 	}
 	attrs := []any{"callback", what, "panic", fmt.Sprint(v), "stack", string(stack)}
 	if c != nil {
@@ -55,8 +55,8 @@ func (th *Thread) panicked(v any) {
 
 // buryRest completes the end of a link whose Closed panicked.
 func (th *Thread) buryRest(l *link) {
-	l.own.state = stDead
-	l.own.leave()
+	l.own().state = stDead
+	l.own().leave()
 	th.closeLink(l)
 	th.cur = nil
 }
@@ -85,7 +85,7 @@ func (th *Thread) checkVerb(what string) {
 func (c *Conn) closed() {
 	if h, ok := c.link.role.handler(c).(ClosedHandler); ok {
 		c.calling("Closed")
-		h.Closed(c, c.cause)
+		h.Closed(c, c.cause())
 		c.called()
 	}
 }
@@ -93,12 +93,12 @@ func (c *Conn) closed() {
 // fireTimer is the callback of SetTimer.
 func (c *Conn) fireTimer() {
 	th, l := c.link.th, c.link
-	if c.state != stOpen || c.cause != nil {
+	if c.state != stOpen || c.cause() != nil {
 		return
 	}
 	h, ok := l.role.handler(c).(TimerHandler)
 	if !ok {
-		c.vh.log.Warn("a timer is ripe, but the handler has no Timer method", "conn", c.String())
+		c.vh().log.Warn("a timer is ripe, but the handler has no Timer method", "conn", c.String())
 		return
 	}
 	th.begin(l)

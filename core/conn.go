@@ -12,19 +12,62 @@ import (
 // Verbs never call a handler before they return; what they ask for happens in
 // this turn or a later one.
 type Conn struct {
-	link   *link
-	bound  *binding // the protocol on its vhost
-	vh     *VirtualHost
-	next   *Conn // on bound's list of this thread, newest first
-	prev   *Conn
+	link  *link
+	on    *binding // the protocol on its vhost, or the vhost's none
+	next  *Conn    // on bound's list of this thread, newest first
+	prev  *Conn
+	x     *connExtra // nil for most
+	id    uint64
+	peer  peerAddr
+	pause pauseReason
+	flags connFlags
+	state connState
+}
+
+// connExtra is what few conns have at a time.
+type connExtra struct {
 	cause  error // why it is closing, nil while it is not
 	timers *connTimer
-	ends   *endNode // who is told when it is over
-	peer   string
-	id     uint64
-	pause  pauseReason
-	flags  connFlags
-	state  connState
+	ends   *endNode  // who is told when it is over
+	peer   string    // if it is no address of the internet's
+	pieces Assembler // of OnMessage
+}
+
+func (c *Conn) extra() *connExtra {
+	if c.x == nil {
+		c.x = &connExtra{}
+	}
+	return c.x
+}
+
+// cause returns why c is closing, nil while it is not.
+func (c *Conn) cause() error {
+	if c.x == nil {
+		return nil
+	}
+	return c.x.cause
+}
+
+// because notes why c is closing, unless it is closing already.
+func (c *Conn) because(err error) {
+	if err != nil && c.cause() == nil {
+		c.extra().cause = err
+	}
+}
+
+// timer returns the handler's own timer, nil if it never had one.
+func (c *Conn) timer() *connTimer {
+	if c.x == nil {
+		return nil
+	}
+	return c.x.timers
+}
+
+// stopTimer cancels the handler's own timer.
+func (c *Conn) stopTimer() {
+	if t := c.timer(); t != nil {
+		c.link.th.timers.Stop(&t.node)
+	}
 }
 
 type connState uint8
@@ -61,22 +104,20 @@ const (
 // the top 16 bits, then a counter that is never reused. Any goroutine.
 func (c *Conn) ID() uint64 { return c.id }
 
-// Peer returns the remote address as text, "" if there is none. Any goroutine.
-func (c *Conn) Peer() string { return c.peer }
-
 // Thread returns the service thread that the conn lives on. Any goroutine.
 func (c *Conn) Thread() *Thread { return c.link.th }
 
 // VHost returns the virtual host that serves the conn. Loop thread only.
-func (c *Conn) VHost() *VirtualHost { return c.vh }
+func (c *Conn) VHost() *VirtualHost { return c.vh() }
 
 // Protocol returns the name of the protocol that the conn is bound to, "" if
 // there is none yet. Loop thread only.
 func (c *Conn) Protocol() string {
-	if c.bound == nil {
+	b := c.bound()
+	if b == nil {
 		return ""
 	}
-	return c.bound.proto.Name
+	return b.proto.Name
 }
 
 // String returns a short name for logs, such as "ws 0/17". Loop thread only.
@@ -85,7 +126,7 @@ func (c *Conn) String() string {
 }
 
 // Open reports whether the conn can still be written to. Loop thread only.
-func (c *Conn) Open() bool { return c.state == stOpen && c.cause == nil }
+func (c *Conn) Open() bool { return c.state == stOpen && c.cause() == nil }
 
 // Pending returns the number of bytes that were written and that the operating
 // system has not taken yet; it is 0 while the peer keeps up. For an Outbox, see
@@ -118,7 +159,7 @@ func (c *Conn) ask() {
 
 // mayWrite reports whether a writer can be handed out now.
 func (c *Conn) mayWrite() bool {
-	return c.state == stOpen && c.cause == nil && !c.link.choked() &&
+	return c.state == stOpen && c.cause() == nil && !c.link.choked() &&
 		c.link.flags&(lfDoomed|lfDead|lfTxDead|lfFinish) == 0 && c.link.role.allowance(c) > 0
 }
 
@@ -157,7 +198,7 @@ func (c *Conn) closeLater(cause error) error {
 	if !c.Open() {
 		return ErrConnClosed
 	}
-	c.cause = cause
+	c.because(cause)
 	c.flags |= cfClose
 	c.link.th.queue(c)
 	return nil
@@ -168,15 +209,13 @@ func (c *Conn) closing(cause error) {
 	if c.state >= stClosing {
 		return
 	}
-	if c.cause == nil {
-		c.cause = cause
-	}
+	c.because(cause)
 	c.state = stClosing
 	c.flags &^= cfAsked | cfUnchoke | cfClose
 	if c.pause != 0 {
 		c.setPause(^pauseReason(0), false) // closing lifts every pause
 	}
-	c.link.role.closeConn(c, c.cause)
+	c.link.role.closeConn(c, c.cause())
 }
 
 // after looks at what a callback of c did and returned, and reports whether c
@@ -194,18 +233,16 @@ func (c *Conn) end(err error) {
 	if c.state == stDead {
 		return
 	}
-	if c.cause == nil {
-		c.cause = err
-	}
+	c.because(err)
 	c.state = stClosing
 	c.flags &^= cfAsked | cfUnchoke | cfClose
-	if c.timers != nil {
-		c.link.th.timers.Stop(&c.timers.node)
-		c.timers = nil
-	}
-	for n := c.ends; n != nil; n = c.ends {
-		c.ends = n.next
-		n.owner.connEnded()
+	if x := c.x; x != nil {
+		c.stopTimer()
+		x.timers = nil
+		for n := x.ends; n != nil; n = x.ends {
+			x.ends = n.next
+			n.owner.connEnded()
+		}
 	}
 	if c.flags&cfOpened != 0 {
 		c.flags &^= cfOpened
@@ -221,12 +258,26 @@ type endNode struct {
 	owner interface{ connEnded() }
 }
 
+// endList is the list of those to be told.
+func (c *Conn) endList() *endNode {
+	if c.x == nil {
+		return nil
+	}
+	return c.x.ends
+}
+
 // onEnd puts n on the list.
-func (c *Conn) onEnd(n *endNode) { n.next, c.ends = c.ends, n }
+func (c *Conn) onEnd(n *endNode) {
+	x := c.extra()
+	n.next, x.ends = x.ends, n
+}
 
 // offEnd takes n off the list, if it is there.
 func (c *Conn) offEnd(n *endNode) {
-	for p := &c.ends; *p != nil; p = &(*p).next {
+	if c.x == nil {
+		return
+	}
+	for p := &c.x.ends; *p != nil; p = &(*p).next {
 		if *p == n {
 			*p, n.next = n.next, nil
 			return
@@ -243,8 +294,8 @@ func (c *Conn) Post(fn func(*Conn)) error {
 
 // limits returns the limits that hold for c.
 func (c *Conn) limits() *Limits {
-	if c.vh != nil {
-		return &c.vh.limits
+	if c.vh() != nil {
+		return &c.vh().limits
 	}
 	return &c.link.th.eng.limits
 }
@@ -264,16 +315,15 @@ func (c *Conn) SetTimer(d time.Duration) error {
 		return ErrConnClosed
 	}
 	if d < 0 {
-		if c.timers != nil {
-			th.timers.Stop(&c.timers.node)
-		}
+		c.stopTimer()
 		return nil
 	}
-	if c.timers == nil {
-		c.timers = &connTimer{}
-		c.timers.node.Owner = c.fireTimer
+	x := c.extra()
+	if x.timers == nil {
+		x.timers = &connTimer{}
+		x.timers.node.Owner = c.fireTimer
 	}
-	th.timers.SetAt(&c.timers.node, th.now()+int64(d))
+	th.timers.SetAt(&x.timers.node, th.now()+int64(d))
 	th.deadlineMoved()
 	return nil
 }

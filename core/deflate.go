@@ -65,7 +65,7 @@ var ErrNoDeflate = errors.New("core: permessage-deflate is not in use on this co
 // as it is. ErrNoDeflate if the connection does not compress. Loop thread only.
 func (c *Conn) TuneDeflate(piece, threshold int) error {
 	r, ok := c.link.role.(*wsRole)
-	if !ok || r.z == nil {
+	if !ok || r.zip() == nil {
 		return ErrNoDeflate
 	}
 	if piece > 0 {
@@ -73,10 +73,10 @@ func (c *Conn) TuneDeflate(piece, threshold int) error {
 		if n := c.limits().RxPiece; n > 0 {
 			most = min(most, n)
 		}
-		r.z.piece = min(max(piece, 128), most)
+		r.zip().piece = min(max(piece, 128), most)
 	}
 	if threshold != 0 {
-		r.z.threshold = max(threshold, 0)
+		r.zip().threshold = max(threshold, 0)
 	}
 	return nil
 }
@@ -92,12 +92,12 @@ type DeflateInfo struct {
 // compress. Loop thread only.
 func (c *Conn) Deflate() (info DeflateInfo, ok bool) {
 	r, is := c.link.role.(*wsRole)
-	if !is || r.z == nil {
+	if !is || r.zip() == nil {
 		return info, false
 	}
-	p := r.z.params
+	p := r.zip().params
 	return DeflateInfo{p.ServerBits, p.ClientBits, p.ServerNoTakeover, p.ClientNoTakeover,
-		r.z.rx.Memory() + r.z.tx.Memory() + len(r.z.held)}, true
+		r.zip().rx.Memory() + r.zip().tx.Memory() + len(r.zip().held)}, true
 }
 
 // takeMemory takes n bytes of what the vhost's windows may use together, or none;
@@ -130,12 +130,13 @@ const packSlack = 2 << 10
 // acceptDeflate negotiates compression as a server. answer is the field's value,
 // "" without.
 func (c *Conn) acceptDeflate(b *binding, req *Request) (z *packer, answer string) {
-	vh := c.vh
+	vh := c.vh()
 	if vh.zip == nil || req.table.Get("sec-websocket-extensions") == nil {
 		return nil, ""
 	}
 	d := *vh.zip
 	if f := b.proto.Deflate; f != nil {
+		req.shown = true
 		c.calling("Deflate")
 		ok := f(c, req, &d)
 		c.called()
@@ -193,7 +194,7 @@ func (r *clientRole) confirm(l *link) (*packer, error) {
 	if err != nil || !agreed {
 		return nil, err
 	}
-	vh := l.own.vh
+	vh := l.own().vh()
 	kept := keptFor(p)
 	if !vh.takeMemory(kept) {
 		return nil, &LimitError{Limit: "Deflate.Memory"}

@@ -157,7 +157,7 @@ func (th *Thread) Dial(vh *VirtualHost, d Dial) (*Conn, error) {
 	l := th.newLink(-1, r)
 	l.flags |= lfCounted | lfKeepFD | lfHandshake | lfNoRead
 	th.drift(l)
-	c := l.own
+	c := l.own()
 	c.setVHost(vh)
 	if r.bound != nil {
 		c.bind(r.bound)

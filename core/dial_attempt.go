@@ -25,7 +25,7 @@ func (th *Thread) attempt(r *dialRace, d dialDest) (*link, error) {
 	}
 	l := th.newLink(fd, &dialRole{race: r, dest: d})
 	l.flags |= lfReady | lfWantOut
-	l.own.peer = d.String()
+	l.own().setPeer(named(d.String()))
 	if err := l.watch(l.wants()); err != nil {
 		th.dropAttempt(l)
 		return nil, err
@@ -101,7 +101,7 @@ func (r *dialRole) stop(l *link) { l.doom(errShutdown) }
 
 // gone: somebody else than the race has ended the attempt.
 func (r *dialRole) gone(l *link, err error) {
-	l.own.state = stDead
+	l.own().state = stDead
 	r.race.lost(l)
 	if err == nil {
 		err = errPeerGone
@@ -119,8 +119,8 @@ func (th *Thread) dropAttempt(l *link) {
 	l.flags |= lfDead
 	th.limits.Stop(&l.limit)
 	l.unwatch()
-	l.store = nil
-	l.own.state = stDead
+	l.empty()
+	l.own().state = stDead
 	th.closeLink(l)
 }
 
@@ -133,7 +133,7 @@ func (l *link) inherit(from *link) {
 	l.fd, l.mask = from.fd, from.mask
 	l.flags = l.flags&^lfKeepFD | lfWatched
 	delete(th.adrift, l)
-	th.table[l.fd] = l
+	th.table.Set(int(l.fd), l)
 	from.flags = from.flags&^lfWatched | lfKeepFD
 	from.mask = 0
 	th.dropAttempt(from)

@@ -145,7 +145,7 @@ func (r *lastWordRole) ready(l *link) {
 }
 
 func (r *lastWordRole) gone(l *link, err error) {
-	l.own.state = stDead
+	l.own().state = stDead
 	r.out.err = err
 	r.res <- r.out
 }

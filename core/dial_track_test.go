@@ -215,7 +215,7 @@ type takerRole struct {
 }
 
 func (*takerRole) name() string          { return "taker" }
-func (*takerRole) gone(l *link, _ error) { l.own.state = stDead }
+func (*takerRole) gone(l *link, _ error) { l.own().state = stDead }
 func (r *takerRole) ready(l *link) {
 	buf := make([]byte, 1000)
 	n, err := l.wireRead(buf)

@@ -285,7 +285,7 @@ func (th *Thread) closeLoop() {
 // links returns every link of the thread, in the order of descriptors.
 func (th *Thread) links() []*link {
 	var all []*link
-	for _, l := range th.table {
+	for _, l := range th.table.All {
 		if l != nil {
 			all = append(all, l)
 		}

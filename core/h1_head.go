@@ -7,7 +7,7 @@ import (
 // writeHead writes status line and header, with the fields that are ours.
 func (r *h1Role) writeHead(w *HTTPWriter, status int, h Header, length int64) {
 	req, l := w.r, w.r.c.link
-	vh := l.own.vh
+	vh := l.own().vh()
 	if status == 200 && vh.cfg.ErrorDocument404 != "" && string(req.head.Path()) == vh.cfg.ErrorDocument404 {
 		status = 404
 	}

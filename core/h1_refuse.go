@@ -13,11 +13,9 @@ func (r *h1Role) refuse(l *link, err error) {
 	if errors.As(err, &he) {
 		status, text = he.Status, he.Text
 	}
-	c := l.own
-	c.vh.log.Info("bad request", "conn", c.String(), "peer", c.peer, "status", status, "err", err)
-	if c.cause == nil {
-		c.cause = err
-	}
+	c := l.own()
+	c.vh().log.Info("bad request", "conn", c.String(), "peer", c.Peer(), "status", status, "err", err)
+	c.because(err)
 	r.keep = false
 	if r.req == nil || r.req.w.headed {
 		l.finish(err, true)
@@ -47,7 +45,7 @@ func (r *h1Role) respondError(l *link, status int, text string) {
 // still, so linger.
 func (r *h1Role) failClose(l *link) {
 	r.phase = h1Over
-	cause := l.own.cause
+	cause := l.own().cause()
 	r.freeRequest(l)
 	l.finish(cause, true)
 }
@@ -71,7 +69,7 @@ func (r *h1Role) closeConn(c *Conn, cause error) {
 		if errors.As(cause, &he) {
 			status = he.Status
 		} else {
-			c.vh.log.Error("handler failed", "conn", c.String(), "protocol", c.Protocol(), "err", cause)
+			c.vh().log.Error("handler failed", "conn", c.String(), "protocol", c.Protocol(), "err", cause)
 		}
 		r.respondError(l, status, "")
 		return
@@ -98,18 +96,18 @@ func (e *HTTPError) Error() string {
 
 // rearm restarts the limit on body and response.
 func (r *h1Role) rearm(l *link) {
-	if r.phase != h1Busy || r.req == nil || l.own.pause != 0 {
+	if r.phase != h1Busy || r.req == nil || l.own().pause != 0 {
 		return
 	}
 	if r.req.w.held && !r.bodyOn && !l.choked() {
 		l.disarm()
 		return
 	}
-	l.arm(phaseContent, l.own.limits().ContentTimeout)
+	l.arm(phaseContent, l.own().limits().ContentTimeout)
 }
 
 func (r *h1Role) expire(l *link) {
-	c := l.own
+	c := l.own()
 	lim := c.limits()
 	switch l.phase {
 	case phaseHandshake, phaseHeader:
@@ -122,13 +120,11 @@ func (r *h1Role) expire(l *link) {
 		l.finish(nil, false)
 	case phaseContent:
 		if r.req != nil && !r.req.w.ended && !l.choked() && !r.bodyOn {
-			c.vh.log.Warn("a handler has not ended its response within ContentTimeout",
+			c.vh().log.Warn("a handler has not ended its response within ContentTimeout",
 				"conn", c.String(), "protocol", c.Protocol(), "path", r.req.Path())
 		}
 		err := &LimitError{"ContentTimeout", lim.ContentTimeout}
-		if c.cause == nil {
-			c.cause = err
-		}
+		c.because(err)
 		if r.req != nil && !r.req.w.headed && r.bodyOn {
 			r.late(l, err)
 			return
@@ -139,10 +135,8 @@ func (r *h1Role) expire(l *link) {
 
 // late answers 408 if a request has begun, and closes (RFC 9110 15.5.9).
 func (r *h1Role) late(l *link, err *LimitError) {
-	c := l.own
-	if c.cause == nil {
-		c.cause = err
-	}
+	c := l.own()
+	c.because(err)
 	l.phase = 0
 	if r.req == nil {
 		r.phase = h1Over

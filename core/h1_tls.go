@@ -35,7 +35,7 @@ func (r *h1Role) misdirected(l *link, vh *VirtualHost) bool {
 
 // appendHSTS writes strict-transport-security, unless the handler did.
 func (l *link) appendHSTS(dst []byte, h Header) []byte {
-	vh := l.own.vh
+	vh := l.own().vh()
 	if vh.tls == nil || vh.tls.hsts == nil || !l.is(lfTLS) || h.has("strict-transport-security") {
 		return dst
 	}

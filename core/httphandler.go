@@ -70,6 +70,7 @@ type Request struct {
 	table *header.Table // nil: over
 	mount string
 	w     HTTPWriter
+	shown bool // to a handler, or a filter: it may be held
 }
 
 func (r *Request) over() bool { return r.table == nil }

@@ -127,7 +127,7 @@ func (w *HTTPWriter) End() error {
 // of the request into it unescaped. On 404 the vhost's ErrorDocument404 is
 // redirected to instead.
 func (w *HTTPWriter) Error(status int, text string) error {
-	vh := w.r.c.vh
+	vh := w.r.c.vh()
 	if doc := vh.cfg.ErrorDocument404; status == 404 && doc != "" && w.r.Path() != doc {
 		return w.Redirect(302, doc)
 	}
@@ -174,7 +174,7 @@ func (w *HTTPWriter) take(n int) error {
 	}
 	if w.used {
 		c := w.r.c
-		c.vh.log.Warn("illegal back-to-back write; the second is refused",
+		c.vh().log.Warn("illegal back-to-back write; the second is refused",
 			"conn", c.String(), "first", w.n, "second", n)
 		return ErrAlreadyWritten
 	}

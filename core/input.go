@@ -17,7 +17,7 @@ func (l *link) service(ev loop.Events) {
 	if ev&(loop.Out|hupErr) != 0 {
 		if l.is(lfWantOut) {
 			l.flags &^= lfWantOut
-			l.own.flags |= cfUnchoke
+			l.own().flags |= cfUnchoke
 		}
 		l.drain()
 	}
@@ -137,7 +137,7 @@ func (l *link) resumeInput() {
 		l.keep().tail = t[n:]
 	}
 	l.shrink()
-	if !l.is(lfAgain) && l.own.pause == 0 && !l.waiting() {
+	if !l.is(lfAgain) && l.own().pause == 0 && !l.waiting() {
 		l.tellEOF()
 	}
 }
@@ -145,7 +145,7 @@ func (l *link) resumeInput() {
 // waiting reports whether input is left that the role takes when it has done with
 // what came before, or in its next turn: a pipelined request.
 func (l *link) waiting() bool {
-	return l.left() && (l.is(lfNoRead) || l.own.flags&cfQueued != 0)
+	return l.left() && (l.is(lfNoRead) || l.own().flags&cfQueued != 0)
 }
 
 // tellEOF tells the role of an end of stream that was read earlier, behind the
@@ -166,7 +166,7 @@ func (l *link) endOfStream() {
 		l.doom(l.cause())
 		return
 	}
-	if l.sealed() || l.is(lfAgain) || l.own.pause != 0 && !l.is(lfHandshake) || l.waiting() {
+	if l.sealed() || l.is(lfAgain) || l.own().pause != 0 && !l.is(lfHandshake) || l.waiting() {
 		return // resumeInput reports it behind the bytes
 	}
 	l.role.eof(l)

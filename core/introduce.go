@@ -9,7 +9,7 @@ import (
 // introduce lists, at level debug, which optional methods a new handler has, so
 // that a misspelt one is seen to be missing.
 func (c *Conn) introduce(h any) {
-	log := c.vh.log
+	log := c.vh().log
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}

@@ -10,21 +10,21 @@ import (
 // link is one network connection or descriptor: what is below the protocol. It
 // owns the wire, what the wire refused, what was received too early, the
 // interest mask and the one time limit that is running.
-type link struct {
+type link struct { // its conn is in the same allocation
 	th    *Thread
-	own   *Conn // the conn it was made with; the only one, except on multiplexed links
 	role  role
-	wire  wire // nil: a descriptor of the operating system
 	store *linkStore
 	limit timer.Node[*link]
 	fd    int32
 	mask  loop.Events // what the loop was told
 	flags linkFlags
 	phase uint8 // the role's own: which limit is running
+	conn  Conn
 }
 
 // linkStore is what a link keeps only in need: an idle one has none.
 type linkStore struct {
+	wire wire   // what lies below; nil: a descriptor of the operating system
 	rest []byte // refused by the wire, already in wire format; ours
 	ref  []byte // behind it: the same, but shared with other links and never written to
 	tail []byte // received, not consumed; ours
@@ -58,19 +58,32 @@ const (
 	lfShakePlace                       // waits for a place among the handshakes
 )
 
-// linkConn is a link and its conn in one allocation.
-type linkConn struct {
-	link link
-	conn Conn
+// own returns the conn that the link was made with; the only one, except on
+// multiplexed links.
+func (l *link) own() *Conn { return &l.conn }
+
+// wire returns what lies below the link, nil for a descriptor of the operating
+// system.
+func (l *link) wire() wire {
+	if l.store == nil {
+		return nil
+	}
+	return l.store.wire
+}
+
+// setWire puts the link over w.
+func (l *link) setWire(w wire) {
+	l.keep().wire = w
+	l.shrink()
 }
 
 func (th *Thread) newLink(fd int, r role) *link {
-	lc := &linkConn{}
-	l, c := &lc.link, &lc.conn
-	l.th, l.own, l.role, l.fd = th, c, r, int32(fd)
+	l := &link{}
+	c := &l.conn
+	l.th, l.role, l.fd = th, r, int32(fd)
 	l.limit.Owner = l
 	if th.kernel != nil {
-		l.wire = kernelWire{th.kernel}
+		l.setWire(kernelWire{th.kernel})
 	}
 	c.link = l
 	c.id = th.nextID()
@@ -90,8 +103,16 @@ func (l *link) keep() *linkStore {
 
 // shrink drops the store when nothing is in it.
 func (l *link) shrink() {
-	if s := l.store; s != nil && s.rest == nil && s.ref == nil && s.tail == nil && s.err == nil {
+	if s := l.store; s != nil && s.wire == nil && s.rest == nil && s.ref == nil && s.tail == nil && s.err == nil {
 		l.store = nil
+	}
+}
+
+// empty drops what is in the store but the wire.
+func (l *link) empty() {
+	if s := l.store; s != nil {
+		*s = linkStore{wire: s.wire}
+		l.shrink()
 	}
 }
 
@@ -175,7 +196,7 @@ func (l *link) mayTake() bool {
 	if l.is(lfLinger | lfHandshake) {
 		return true
 	}
-	return l.own.pause == 0 && !l.is(lfAgain)
+	return l.own().pause == 0 && !l.is(lfAgain)
 }
 
 // settle tells the loop the interest, if it changed.
@@ -232,7 +253,7 @@ const (
 
 // expired: the link's limit has come.
 func (l *link) expired() {
-	lim := l.own.limits()
+	lim := l.own().limits()
 	switch l.phase {
 	case phaseFlush:
 		l.doom(&LimitError{"FlushTimeout", lim.FlushTimeout})
@@ -252,6 +273,6 @@ func (l *link) doom(err error) {
 	l.flags |= lfDoomed
 	l.keep().err = err
 	if l.th.cur != l {
-		l.th.queue(l.own)
+		l.th.queue(l.own())
 	}
 }

@@ -70,27 +70,30 @@ func (r *listenRole) expire(l *link) {
 
 func (r *listenRole) stop(l *link) { l.doom(ErrStopped) }
 func (r *listenRole) gone(l *link, _ error) {
-	l.own.state = stDead
+	l.own().state = stDead
 	if r.on {
 		r.site.lost()
 	}
 }
 
 // accept takes one connection off the listener's queue.
-func (th *Thread) accept(l *link) (fd int, peer string, err error) {
+func (th *Thread) accept(l *link) (fd int, peer peerName, err error) {
 	if th.kernel != nil {
-		fd, peer, err = th.kernel.Accept(int(l.fd))
-		return fd, peer, err
+		fd, text, err := th.kernel.Accept(int(l.fd))
+		return fd, named(text), err
 	}
 	nfd, addr, e := th.io.Accept(int(l.fd))
 	if e != 0 {
-		return -1, "", e
+		return -1, peerName{}, e
 	}
-	return nfd, addr.String(), nil
+	if ap := addr.AddrPort(); ap.IsValid() {
+		return nfd, peerName{addr: ap}, nil
+	}
+	return nfd, named(addr.String()), nil
 }
 
 // welcome filters an accepted descriptor and takes it to its thread.
-func (th *Thread) welcome(to *Thread, s *site, fd int, peer string) {
+func (th *Thread) welcome(to *Thread, s *site, fd int, peer peerName) {
 	e := th.eng
 	th.stats.Accepted++
 	if !th.allowed(s, peer) {
@@ -142,7 +145,7 @@ func (th *Thread) ownSocket(fd int, vh *VirtualHost) error {
 }
 
 // allowed asks FilterConn. A panic in it refuses the connection.
-func (th *Thread) allowed(s *site, peer string) (ok bool) {
+func (th *Thread) allowed(s *site, peer peerName) (ok bool) {
 	f := th.eng.cfg.FilterConn
 	if f == nil {
 		return true
@@ -150,15 +153,15 @@ func (th *Thread) allowed(s *site, peer string) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			th.stats.Panics++
-			th.eng.log.Error("panic in FilterConn; the connection is refused", "peer", peer, "panic", v)
+			th.eng.log.Error("panic in FilterConn; the connection is refused", "peer", peer.String(), "panic", v)
 			ok = false
 		}
 	}()
-	return f(s.first(), peer)
+	return f(s.first(), peer.String())
 }
 
 // adopt makes the link of an accepted connection, on its own thread.
-func (th *Thread) adopt(s *site, fd int, peer string) {
+func (th *Thread) adopt(s *site, fd int, peer peerName) {
 	vh := s.first()
 	if vh == nil || th.end.phase != endNot {
 		th.load.Add(-1)
@@ -167,7 +170,7 @@ func (th *Thread) adopt(s *site, fd int, peer string) {
 	}
 	l := th.newPeer(fd, vh, peer)
 	if err := l.watch(loop.In); err != nil {
-		th.eng.log.Warn("the loop refused a connection", "peer", peer, "err", err)
+		th.eng.log.Warn("the loop refused a connection", "peer", peer.String(), "err", err)
 		l.doom(err)
 		cur := th.cur
 		th.bury(l)
@@ -176,7 +179,7 @@ func (th *Thread) adopt(s *site, fd int, peer string) {
 	}
 	l.role.(peerRole).accepted(l)
 	if debugging {
-		vh.log.Debug("accepted", "conn", l.own.String(), "peer", peer)
+		vh.log.Debug("accepted", "conn", l.own().String(), "peer", peer.String())
 	}
 }
 

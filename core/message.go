@@ -1,6 +1,8 @@
 package core
 
 import (
+	"sync/atomic"
+
 	"anyloop/core/ws"
 )
 
@@ -45,26 +47,32 @@ func OnMessage(fn func(c *Conn, m Message, out *Outbox) error, opts ...MessageOp
 	for _, opt := range opts {
 		opt(&o)
 	}
+	var last atomic.Pointer[outKind] // of the vhost that was last served
 	return func(c *Conn) WSHandler {
-		h := &messageHandler{fn: fn}
-		h.out.init(c, o.policy)
-		return h
+		k := last.Load()
+		if k == nil || k.lim != c.limits() {
+			k = &outKind{lim: c.limits(), policy: o.policy, fn: fn}
+			last.Store(k)
+		}
+		return &messageHandler{Outbox{c: c, kind: k}}
 	}
 }
 
-// messageHandler assembles messages and owns the outbox.
-type messageHandler struct {
-	fn  func(*Conn, Message, *Outbox) error
-	asm Assembler
-	out Outbox
-}
+// messageHandler assembles messages and owns the outbox. There is one for each
+// connection, so what can be kept elsewhere is: the function with the outbox's
+// kind, the pieces of a message with the conn.
+type messageHandler struct{ out Outbox }
 
 func (h *messageHandler) Receive(c *Conn, f Fragment) error {
-	m, done, err := h.asm.Add(c, f)
-	if err != nil || !done {
-		return err
+	m := Message{f.Data, f.Binary}
+	if !f.First || !f.Final {
+		var done bool
+		var err error
+		if m, done, err = c.extra().pieces.Add(c, f); err != nil || !done {
+			return err
+		}
 	}
-	return h.fn(c, m, &h.out)
+	return h.out.kind.fn(c, m, &h.out)
 }
 
 func (h *messageHandler) Writable(c *Conn, w *WSWriter) error { return h.out.Writable(w) }

@@ -38,7 +38,7 @@ func (*muxRole) name() string { return "mux" }
 
 func (r *muxRole) add(l *link, n byte, credit int) *muxConn {
 	c := &Conn{link: l, id: l.th.nextID()}
-	c.setVHost(l.own.vh)
+	c.setVHost(l.own().vh())
 	c.flags |= cfOpened
 	m := &muxConn{c: c, credit: credit}
 	r.conns[n] = m
@@ -138,7 +138,7 @@ func (r *muxRole) gone(l *link, err error) {
 		m.c.end(err)
 		l.th.unqueue(m.c)
 	}
-	l.own.end(err)
+	l.own().end(err)
 }
 
 // muxWorld is an engine with one mux link of 100 conns.
@@ -153,7 +153,7 @@ func muxWorld(t *testing.T, capacity int) (*sim.Kernel, *Engine, *sim.Peer, *lin
 	fd, peer := k.Pipe()
 	r := &muxRole{conns: map[byte]*muxConn{}}
 	l := eng.threads[0].newLink(fd, r)
-	l.own.setVHost(eng.VHost("default"))
+	l.own().setVHost(eng.VHost("default"))
 	if err := l.watch(loop.In); err != nil {
 		t.Fatal(err)
 	}

@@ -179,10 +179,12 @@ func (r *h1Role) checkOrigin(l *link) (status int, text string) {
 	if _, twice := t.Fragment("origin", 1); twice {
 		return 400, "two origin fields"
 	}
-	c := l.own
-	policy := c.vh.cfg.Origin
+	c := l.own()
+	policy := c.vh().cfg.Origin
 	if policy == nil {
 		policy = SameOrigin
+	} else {
+		r.req.shown = true
 	}
 	c.calling("Origin")
 	allowed := policy(r.req, string(from))

@@ -44,11 +44,17 @@ func (p Policy) String() string {
 // handler's Writable must pass the writer on to Outbox.Writable. All methods but
 // SendFrom and SendSharedFrom: loop thread only.
 type Outbox struct {
-	c      *Conn
+	c     *Conn
+	kind  *outKind                 // of its vhost's
+	q     *outQueue                // nil until something had to wait
+	reach atomic.Pointer[outReach] // nil until another goroutine sends
+}
+
+// outKind is what the outboxes of a vhost with the same policy have in common.
+type outKind struct {
 	lim    *Limits
-	q      *outQueue                // nil until something had to wait
-	reach  atomic.Pointer[outReach] // nil until another goroutine sends
 	policy Policy
+	fn     func(*Conn, Message, *Outbox) error // of OnMessage
 }
 
 // NewOutbox returns an outbox for c, a WebSocket. Loop thread only.
@@ -58,13 +64,20 @@ func NewOutbox(c *Conn, p Policy) *Outbox {
 	return o
 }
 
-func (o *Outbox) init(c *Conn, p Policy) { o.c, o.lim, o.policy = c, c.limits(), p }
+func (o *Outbox) init(c *Conn, p Policy) {
+	o.c = c
+	if vh := c.vh(); vh != nil && int(p) < len(vh.outKinds) {
+		o.kind = &vh.outKinds[p]
+	} else {
+		o.kind = &outKind{lim: c.limits(), policy: p}
+	}
+}
 
 // Conn returns the conn that the outbox sends on. Any goroutine.
 func (o *Outbox) Conn() *Conn { return o.c }
 
 // Policy returns what was given to NewOutbox. Any goroutine.
-func (o *Outbox) Policy() Policy { return o.policy }
+func (o *Outbox) Policy() Policy { return o.kind.policy }
 
 // Send sends m as soon as the peer can take it: at once if nothing waits and the
 // conn is in service, without a copy of ours. Otherwise a copy is kept; m.Data
@@ -104,7 +117,7 @@ func (o *Outbox) direct() *wsRole {
 	if o.Len() > 0 || !o.c.mayWrite() {
 		return nil
 	}
-	if r, ok := o.c.link.role.(*wsRole); ok && !r.txOpen {
+	if r, ok := o.c.link.role.(*wsRole); ok && !r.is(wsTxOpen) {
 		return r
 	}
 	return nil
@@ -136,7 +149,7 @@ func (o *Outbox) Dropped() uint64 {
 
 // keep puts a message behind those that wait; its data is the caller's still.
 func (o *Outbox) keep(it outItem) error {
-	if over(it.size(), o.lim.WriteLimit) {
+	if over(it.size(), o.kind.lim.WriteLimit) {
 		return ErrTooLong
 	}
 	r := o.lock()
@@ -157,7 +170,7 @@ func (o *Outbox) keep(it outItem) error {
 
 // full does what the policy says when there is no room.
 func (o *Outbox) full() error {
-	if o.policy == CloseSlow {
+	if o.kind.policy == CloseSlow {
 		o.c.closeLater(&CloseError{Code: int(ws.CloseTryAgainLater), Text: "too slow"})
 	}
 	return ErrFull
@@ -165,7 +178,7 @@ func (o *Outbox) full() error {
 
 // wait asks for a turn for what waits.
 func (o *Outbox) wait() error {
-	if o.policy == PauseSource {
+	if o.kind.policy == PauseSource {
 		o.c.setPause(pauseOutbox, true)
 	}
 	return o.c.RequestWritable()
@@ -190,7 +203,7 @@ func (o *Outbox) pump() error {
 	if !ok {
 		return ErrConnClosed
 	}
-	if r.txOpen {
+	if r.is(wsTxOpen) {
 		return ErrMessageOrder
 	}
 	err := o.pumpSome(r)
@@ -200,7 +213,7 @@ func (o *Outbox) pump() error {
 	case o.Len() > 0:
 		return o.wait()
 	}
-	if o.policy == PauseSource {
+	if o.kind.policy == PauseSource {
 		o.c.setPause(pauseOutbox, false)
 	}
 	return nil

@@ -46,7 +46,7 @@ func (o *Outbox) SendSharedFrom(s *Shared) error {
 // mayTake says in advance what from will say, so that nothing is copied for an
 // outbox that is full.
 func (o *Outbox) mayTake(size int) error {
-	if over(size, o.lim.WriteLimit) {
+	if over(size, o.kind.lim.WriteLimit) {
 		return ErrTooLong
 	}
 	r := o.reach.Load()
@@ -58,7 +58,7 @@ func (o *Outbox) mayTake(size int) error {
 	switch {
 	case r.closed:
 		return ErrConnClosed
-	case o.policy == Refuse || o.policy == PauseSource:
+	case o.kind.policy == Refuse || o.kind.policy == PauseSource:
 		if r.full(size) {
 			return ErrFull
 		}
@@ -103,7 +103,7 @@ func (r *outReach) accept(it outItem) error {
 		return ErrConnClosed
 	}
 	size := it.size()
-	switch r.o.policy {
+	switch r.o.kind.policy {
 	case DropOldest:
 		for len(r.items) > 0 && r.o.exceeds(r.bytes+size, len(r.items)+1) {
 			r.bytes -= r.items[0].size()
@@ -229,7 +229,7 @@ func (o *Outbox) mayServe() bool {
 		return false
 	}
 	r, ok := l.role.(*wsRole)
-	return ok && !r.txOpen
+	return ok && !r.is(wsTxOpen)
 }
 
 // cast is SendShared from a post or a timer: what can go out at once does.

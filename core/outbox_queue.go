@@ -73,7 +73,7 @@ func (q *outQueue) connEnded() { q.items, q.head, q.bytes = nil, 0, 0 }
 
 // exceeds reports whether so much is more than an outbox holds.
 func (o *Outbox) exceeds(bytes, count int) bool {
-	return over(bytes, o.lim.OutboxBytes) || over(count, o.lim.OutboxCount)
+	return over(bytes, o.kind.lim.OutboxBytes) || over(count, o.kind.lim.OutboxCount)
 }
 
 // room reports whether a message of that size has room, dropping older ones for
@@ -82,7 +82,7 @@ func (o *Outbox) exceeds(bytes, count int) bool {
 func (o *Outbox) room(size int, asked bool) bool {
 	q := o.q
 	for q != nil && q.len() > 0 && o.exceeds(q.bytes+size, q.len()+1) {
-		if o.policy != DropOldest {
+		if o.kind.policy != DropOldest {
 			return !asked
 		}
 		q.pop()

@@ -224,7 +224,7 @@ func (l *link) hangup(cause error) {
 	if s := l.keep(); s.err == nil {
 		s.err = cause
 	}
-	l.arm(phaseHangup, l.own.limits().HangupTimeout)
+	l.arm(phaseHangup, l.own().limits().HangupTimeout)
 }
 
 // quit ends the link now, but for what its wire has taken and not sent: a socket
@@ -259,7 +259,7 @@ func (l *link) finish(cause error, linger bool) {
 		if !l.is(lfLinger) {
 			l.flags |= lfNoRead
 		}
-		l.arm(phaseFlush, l.own.limits().FlushTimeout)
+		l.arm(phaseFlush, l.own().limits().FlushTimeout)
 		return
 	}
 	l.finishNow()
@@ -275,7 +275,7 @@ func (l *link) finishNow() {
 	// The peer may still be sending. Closing with bytes unread resets the
 	// connection, and the reset may overtake our answer: read and drop until
 	// it stops.
-	l.arm(phaseLinger, l.own.limits().LingerTimeout)
+	l.arm(phaseLinger, l.own().limits().LingerTimeout)
 }
 
 // poll events that mean "look, the connection may be over".

@@ -39,7 +39,7 @@ func (c *Conn) setPause(why pauseReason, on bool) {
 	}
 	l := c.link
 	l.role.pausing(c, c.pause != 0)
-	if c.pause == 0 && c == l.own && (l.is(lfAgain|lfHangup) || l.left() || l.is(lfEOF)) {
+	if c.pause == 0 && c == l.own() && (l.is(lfAgain|lfHangup) || l.left() || l.is(lfEOF)) {
 		l.th.queue(c)
 	}
 	if l.th.cur != l {

@@ -80,9 +80,9 @@ func (th *Thread) serveConn(c *Conn) {
 		w.recall()
 	}
 	if c.flags&cfClose != 0 {
-		c.closing(c.cause)
+		c.closing(c.cause())
 	}
-	if c == l.own && l.flags&lfDoomed == 0 && c.pause == 0 {
+	if c == l.own() && l.flags&lfDoomed == 0 && c.pause == 0 {
 		if len(l.tail()) > 0 || l.is(lfEOF|lfHolds) {
 			l.resumeInput()
 		}
@@ -103,7 +103,7 @@ func (th *Thread) serveConn(c *Conn) {
 // offerAll gives the link's conns what they asked for during its service.
 func (l *link) offerAll() {
 	if l.flags&(lfDoomed|lfDead) == 0 {
-		l.own.offer()
+		l.own().offer()
 	}
 }
 

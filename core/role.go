@@ -58,6 +58,6 @@ func (baseRole) expire(*link)                {}
 func (baseRole) pausing(*Conn, bool)         {}
 func (baseRole) stop(l *link)                { l.doom(errShutdown) }
 func (baseRole) handler(*Conn) any           { return nil }
-func (baseRole) gone(l *link, err error)     { l.own.end(err) }
+func (baseRole) gone(l *link, err error)     { l.own().end(err) }
 
 func (baseRole) closeConn(c *Conn, cause error) { c.link.doom(cause) }

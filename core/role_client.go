@@ -66,7 +66,7 @@ func (*clientRole) name() string { return "client" }
 // allowance is 0: nothing is written before the WebSocket is open.
 func (*clientRole) allowance(*Conn) int { return 0 }
 
-func (r *clientRole) arm(l *link) { l.arm(phaseConnect, l.own.limits().ConnectTimeout) }
+func (r *clientRole) arm(l *link) { l.arm(phaseConnect, l.own().limits().ConnectTimeout) }
 
 // start begins to connect.
 func (r *clientRole) start(l *link) {
@@ -76,7 +76,7 @@ func (r *clientRole) start(l *link) {
 		return
 	}
 	r.state = clReaching
-	t.delay = l.own.limits().AttemptDelay
+	t.delay = l.own().limits().AttemptDelay
 	r.cancel = l.th.reach(t, func(from *link, peer string, err error) {
 		l.th.inService(l, func() { r.reached(l, from, peer, err) })
 	})
@@ -91,7 +91,7 @@ func (r *clientRole) reached(l *link, from *link, peer string, err error) {
 	}
 	l.inherit(from)
 	l.flags &^= lfNoRead
-	l.own.peer = peer
+	l.own().setPeer(named(peer))
 	switch {
 	case r.proxy == nil:
 		r.arrived(l, nil)
@@ -115,7 +115,7 @@ func (r *clientRole) ask(l *link) {
 	}
 	*b = out
 	if r.state != clShaking { // else it runs since then
-		l.arm(phaseAnswer, l.own.limits().AnswerTimeout)
+		l.arm(phaseAnswer, l.own().limits().AnswerTimeout)
 	}
 	r.state = clAsking
 	r.parser = h1.ResponseParser{Method: h1.GET}
@@ -213,11 +213,11 @@ func (r *clientRole) step(l *link, p []byte) (n int, more bool) {
 
 // answer reads the head of a response.
 func (r *clientRole) answer(l *link, p []byte) (n int, more bool) {
-	lim := l.own.limits()
+	lim := l.own().limits()
 	if r.res.table == nil {
 		r.res.table = l.th.headers.borrow(lim)
 	}
-	done, n, err := r.parser.Next(p, &r.res.head, r.res.table, &l.own.vh.h1Limits)
+	done, n, err := r.parser.Next(p, &r.res.head, r.res.table, &l.own().vh().h1Limits)
 	switch {
 	case err != nil:
 		r.fail(l, err)
@@ -256,7 +256,7 @@ func (r *clientRole) answered(l *link) {
 		err = errors.New("HTTP/1.0 knows no upgrade")
 	}
 	if err == nil {
-		err = l.own.cause // it was closed in this very turn
+		err = l.own().cause() // it was closed in this very turn
 	}
 	if err == nil {
 		err = r.checkUpgrade(l)
@@ -277,7 +277,7 @@ func (r *clientRole) checkUpgrade(l *link) (err error) {
 	if r.d.Check == nil {
 		return nil
 	}
-	c := l.own
+	c := l.own()
 	c.calling("Check")
 	err = r.d.Check(c, &r.res)
 	c.called()
@@ -286,16 +286,16 @@ func (r *clientRole) checkUpgrade(l *link) (err error) {
 
 // open makes a WebSocket of the link.
 func (r *clientRole) open(l *link, chosen string, z *packer) {
-	c := l.own
+	c := l.own()
 	b := r.bound
 	if r.d.Protocol == "" && r.d.WS == nil && chosen != "" {
-		if own := c.vh.byName[chosen]; own != nil && own.proto.WS != nil {
+		if own := c.vh().byName[chosen]; own != nil && own.proto.WS != nil {
 			b = own
 		}
 	}
 	defer func() { // also after a panic
 		if z != nil && l.role == role(r) {
-			z.release(c.vh)
+			z.release(c.vh())
 		}
 	}()
 	h := r.make(l, b)
@@ -303,8 +303,8 @@ func (r *clientRole) open(l *link, chosen string, z *packer) {
 		r.fail(l, errors.New("the protocol has no handler for it"))
 		return
 	}
-	if c.cause != nil {
-		r.fail(l, c.cause) // its maker has closed it
+	if c.cause() != nil {
+		r.fail(l, c.cause()) // its maker has closed it
 		return
 	}
 	role := newWS(c, h, ws.Client, z)
@@ -326,7 +326,7 @@ func (r *clientRole) make(l *link, b *binding) WSHandler {
 		return r.h
 	}
 	r.asked = true
-	c := l.own
+	c := l.own()
 	maker := r.d.WS
 	if maker == nil {
 		if b = usable(b); b == nil {
@@ -334,7 +334,7 @@ func (r *clientRole) make(l *link, b *binding) WSHandler {
 		}
 		maker = b.proto.WS
 	}
-	if b != nil && c.bound != b {
+	if b != nil && c.bound() != b {
 		c.bind(b)
 	}
 	c.calling("WS")
@@ -354,7 +354,7 @@ func (r *clientRole) connected(l *link, h WSHandler) {
 	if !ok {
 		return
 	}
-	c := l.own
+	c := l.own()
 	c.flags |= cfInside
 	c.calling("Connected")
 	err := o.Connected(c, &r.res)
@@ -389,7 +389,7 @@ func (r *clientRole) eof(l *link) {
 }
 
 func (r *clientRole) expire(l *link) {
-	lim := l.own.limits()
+	lim := l.own().limits()
 	if l.phase == phaseConnect {
 		err := error(&LimitError{"ConnectTimeout", lim.ConnectTimeout})
 		if r.cancel != nil {
@@ -405,27 +405,27 @@ func (r *clientRole) expire(l *link) {
 
 // gone delivers the failure: the link never became a WebSocket.
 func (r *clientRole) gone(l *link, err error) {
-	c := l.own
+	c := l.own()
 	if r.cancel != nil {
 		r.cancel()
 		r.cancel = nil
 	}
 	r.freeResponse(l)
-	if c.cause != nil {
-		err = c.cause // we ended it
+	if c.cause() != nil {
+		err = c.cause() // we ended it
 	}
 	var ce *ConnectError
 	if !errors.As(err, &ce) {
 		err = &ConnectError{Stage: stages[r.state], Addr: r.url.Host, Err: err}
 	}
-	c.cause, c.state = err, stClosing
+	c.extra().cause, c.state = err, stClosing
 	defer c.end(err) // also after a panic
 	r.tell(l, err)
 }
 
 // tell calls ConnectFailed.
 func (r *clientRole) tell(l *link, err error) {
-	c := l.own
+	c := l.own()
 	l.th.stats.ConnectFailures++
 	if f, ok := r.make(l, r.bound).(ConnectFailer); ok {
 		c.calling("ConnectFailed")
@@ -433,7 +433,7 @@ func (r *clientRole) tell(l *link, err error) {
 		c.called()
 		return
 	}
-	c.vh.log.Warn("a connection failed, and its handler has no ConnectFailed", "conn", c.String(), "url", r.url.Redacted(), "err", err)
+	c.vh().log.Warn("a connection failed, and its handler has no ConnectFailed", "conn", c.String(), "url", r.url.Redacted(), "err", err)
 }
 
 // borrow takes a table beyond the pool's bound, which is on what peers can make

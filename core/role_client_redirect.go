@@ -76,5 +76,5 @@ func (r *clientRole) letGo(l *link) {
 	l.flags |= lfKeepFD | lfNoRead // there is nothing to read from
 	l.flags &^= lfEOF | lfTxDead | lfHangup | lfAgain
 	l.th.cork = l.th.cork[:0]
-	l.store = nil
+	l.empty()
 }

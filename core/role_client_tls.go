@@ -45,12 +45,12 @@ func (r *clientRole) arrived(l *link, early []byte) {
 		r.ask(l)
 		return
 	}
-	if err := r.prepareTLS(l.own.vh); err != nil { // a redirect has brought us to TLS
+	if err := r.prepareTLS(l.own().vh()); err != nil { // a redirect has brought us to TLS
 		r.fail(l, err)
 		return
 	}
 	r.state = clShaking
-	l.arm(phaseAnswer, l.own.limits().AnswerTimeout)
+	l.arm(phaseAnswer, l.own().limits().AnswerTimeout)
 	cfg := r.tls.forHost(r.url.Hostname())
 	s := tlsio.Client(cfg, tlsio.Options{Coroutine: l.th.steady, Lend: r.tls.opt.LendBuffers, Owner: l})
 	l.beginTLS(s, r.tls.opt.Info, early)

@@ -100,7 +100,7 @@ func (th *Thread) AdoptFile(fd int, vh *VirtualHost, protocol string) (*Conn, er
 	r := &fileRole{}
 	l := th.newLink(fd, r)
 	l.flags |= lfReady
-	c := l.own
+	c := l.own()
 	r.f.c = c
 	c.setVHost(vh)
 	c.bind(b)
@@ -118,7 +118,7 @@ func (th *Thread) AdoptFile(fd int, vh *VirtualHost, protocol string) (*Conn, er
 }
 
 func (r *fileRole) ready(l *link) {
-	c := l.own
+	c := l.own()
 	if c.state != stOpen {
 		return
 	}

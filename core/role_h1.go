@@ -48,8 +48,6 @@ const (
 	phaseContent
 )
 
-func newH1(s *site) *h1Role { return &h1Role{site: s, keep: true, plain: PlainServe} }
-
 func (*h1Role) name() string { return "h1" }
 
 func (r *h1Role) handler(*Conn) any { return r.h }
@@ -57,13 +55,16 @@ func (r *h1Role) handler(*Conn) any { return r.h }
 // accepted starts the first limit.
 func (r *h1Role) accepted(l *link) {
 	r.since = l.th.now()
-	l.arm(phaseHandshake, l.own.limits().HandshakeTimeout)
+	l.arm(phaseHandshake, l.own().limits().HandshakeTimeout)
 }
 
 func (r *h1Role) input(l *link, p []byte) int {
 	r.inInput = true
-	defer func() { r.inInput = false }()
-	c := l.own
+	defer func() {
+		r.inInput = false
+		r.left(l)
+	}()
+	c := l.own()
 	used := 0
 	for l.flags&(lfDoomed|lfDead) == 0 {
 		if l.role != role(r) {
@@ -105,7 +106,7 @@ func (r *h1Role) step(l *link, p []byte) (n int, more bool) {
 		return 0, false
 	}
 	req := r.req
-	done, n, err := r.parser.Next(p, &req.head, req.table, &l.own.vh.h1Limits)
+	done, n, err := r.parser.Next(p, &req.head, req.table, &l.own().vh().h1Limits)
 	switch {
 	case err != nil:
 		r.refuse(l, err)
@@ -121,7 +122,7 @@ func (r *h1Role) step(l *link, p []byte) (n int, more bool) {
 
 // begin takes a header table for the next request, or waits for one.
 func (r *h1Role) begin(l *link) bool {
-	c := l.own
+	c := l.own()
 	if l.choked() {
 		l.flags |= lfNoRead // the last response is not out yet
 		return false
@@ -144,14 +145,14 @@ func (r *h1Role) begin(l *link) bool {
 	r.served++
 	r.phase = h1Head
 	r.parser = h1.Parser{}
-	r.req = &Request{c: c, table: t}
+	r.req = l.th.newRequest(c, t)
 	r.req.w.r = r.req
 	return true
 }
 
 // headProgress bounds an incomplete header in total and between bytes.
 func (r *h1Role) headProgress(l *link) {
-	lim := l.own.limits()
+	lim := l.own().limits()
 	now := l.th.now()
 	end, idle := int64(never), int64(never)
 	if lim.HandshakeTimeout > 0 {
@@ -172,7 +173,7 @@ func (r *h1Role) headProgress(l *link) {
 
 // dispatch finds who answers a complete header.
 func (r *h1Role) dispatch(l *link) {
-	c, req := l.own, r.req
+	c, req := l.own(), r.req
 	r.phase = h1Busy
 	r.keep = req.head.KeepAlive && !l.th.stoppingNow()
 	r.body.Init(req.head.ContentLength, req.head.Chunked, c.limits().MaxBody)
@@ -184,7 +185,10 @@ func (r *h1Role) dispatch(l *link) {
 			r.respondError(l, 421, "")
 			return
 		}
-		c.setVHost(vh)
+		if vh != c.vh() {
+			r.unroute(l) // its handler is the other vhost's
+			c.setVHost(vh)
+		}
 	}
 	r.rearm(l)
 	if r.plain != PlainServe && r.answerPlain(l) {
@@ -195,7 +199,7 @@ func (r *h1Role) dispatch(l *link) {
 		r.upgrade(l)
 		return
 	}
-	m := c.vh.mountFor(path)
+	m := c.vh().mountFor(path)
 	if !r.route(l, m) {
 		r.respondError(l, 404, "")
 		return
@@ -205,6 +209,7 @@ func (r *h1Role) dispatch(l *link) {
 	}
 	c.flags |= cfInside
 	c.calling("Request")
+	req.shown = true
 	err := r.h.Request(c, req)
 	c.called()
 	c.flags &^= cfInside
@@ -226,14 +231,14 @@ func (r *h1Role) dispatch(l *link) {
 // route sees that r.h is the handler for mount m: the old one if successive
 // requests hit the same mount, else a new one.
 func (r *h1Role) route(l *link, m *mounted) bool {
-	c := l.own
+	c := l.own()
 	var b *binding
 	switch {
 	case m != nil && m.HTTP != nil:
 	case m != nil:
 		b = m.bind
-	case len(c.vh.bindings) > 0 && c.vh.bindings[0].proto.HTTP != nil:
-		b = c.vh.bindings[0]
+	case len(c.vh().bindings) > 0 && c.vh().bindings[0].proto.HTTP != nil:
+		b = c.vh().bindings[0]
 	default:
 		r.unroute(l)
 		return false
@@ -242,7 +247,7 @@ func (r *h1Role) route(l *link, m *mounted) bool {
 		r.unroute(l)
 		return false
 	}
-	if r.h != nil && r.mount == m && r.bind == b && (b == nil || c.bound == b) {
+	if r.h != nil && r.mount == m && r.bind == b && (b == nil || c.bound() == b) {
 		return true
 	}
 	r.unroute(l)
@@ -270,19 +275,17 @@ func (r *h1Role) unroute(l *link) {
 	if r.h == nil {
 		return
 	}
-	c := l.own
+	c := l.own()
 	c.flags &^= cfAsked | cfUnchoke | cfOpened
 	c.closed()
 	r.h, r.mount, r.bind = nil, nil, nil
 	c.unbind()
-	if c.timers != nil {
-		l.th.timers.Stop(&c.timers.node)
-	}
+	c.stopTimer()
 }
 
 // afterHandler looks at what a callback returned and lets the handler write.
 func (r *h1Role) afterHandler(l *link, err error) {
-	c := l.own
+	c := l.own()
 	if c.after(err) {
 		c.offer()
 	}
@@ -314,7 +317,7 @@ func (r *h1Role) deliver(l *link, data []byte) {
 	if !ok {
 		return
 	}
-	c := l.own
+	c := l.own()
 	c.flags |= cfInside
 	c.calling("Body")
 	err := h.Body(c, data)
@@ -327,7 +330,7 @@ func (r *h1Role) deliver(l *link, data []byte) {
 }
 
 func (r *h1Role) bodyDone(l *link) {
-	c := l.own
+	c := l.own()
 	var err error
 	if h, ok := r.h.(BodyHandler); ok && !r.drop {
 		c.flags |= cfInside
@@ -384,13 +387,13 @@ func (r *h1Role) maybeNext(l *link) {
 }
 
 func (r *h1Role) endTransaction(l *link) {
-	c := l.own
+	c := l.own()
 	unread := r.bodyOn || l.left()
 	toClose := r.req.w.toClose || r.bodyOn
 	last := l.is(lfEOF) && !r.inInput && !l.left() // else resumeInput comes to it
 	r.freeRequest(l)
-	l.own.flags &^= cfAsked | cfUnchoke
-	if !r.keep || toClose || last || l.th.stoppingNow() || c.vh.removed.Load() {
+	l.own().flags &^= cfAsked | cfUnchoke
+	if !r.keep || toClose || last || l.th.stoppingNow() || c.vh().removed.Load() {
 		r.phase = h1Over
 		l.finish(nil, unread)
 		return
@@ -411,16 +414,17 @@ func (r *h1Role) freeRequest(l *link) {
 	t := r.req.table
 	r.req.table = nil
 	r.req.head = h1.Request{}
+	l.th.oldRequest(r.req)
 	r.req = nil
 	l.th.headers.put(t)
 }
 
 func (r *h1Role) drained(l *link) {
-	l.own.flags |= cfUnchoke
+	l.own().flags |= cfUnchoke
 	if r.phase == h1Idle {
 		l.flags &^= lfNoRead
 		if l.left() {
-			l.th.queue(l.own)
+			l.th.queue(l.own())
 		}
 	}
 }
@@ -481,5 +485,5 @@ func (r *h1Role) stop(l *link) {
 
 func (r *h1Role) gone(l *link, err error) {
 	r.freeRequest(l)
-	l.own.end(err)
+	l.own().end(err)
 }

@@ -14,12 +14,12 @@ type peerRole interface {
 	accepted(l *link)
 }
 
-// firstRole is what connections of the site begin with.
-func (s *site) firstRole() role {
+// firstRole returns what a connection of the site begins with.
+func (th *Thread) firstRole(s *site) role {
 	if vh := s.first(); s.tls || vh != nil && vh.sniffs() {
 		return &sniffRole{site: s}
 	}
-	return newH1(s)
+	return th.newH1(s)
 }
 
 // sniffs reports whether the first bytes of a connection decide what it is, on an
@@ -54,10 +54,10 @@ const (
 func (*sniffRole) name() string { return "sniff" }
 
 func (r *sniffRole) accepted(l *link) {
-	if l.wire == nil && sys.CanPeek {
+	if l.wire() == nil && sys.CanPeek {
 		l.flags |= lfReady
 	}
-	l.arm(phaseTLS, l.own.limits().TLSTimeout)
+	l.arm(phaseTLS, l.own().limits().TLSTimeout)
 }
 
 // need returns how many bytes decide, having seen p: no more than len(p) if they
@@ -130,7 +130,7 @@ func (r *sniffRole) input(l *link, p []byte) int {
 	}
 	if isTLS(p[0]) {
 		r.become(l, p[0], p)
-		l.th.queue(l.own) // which unseals: p lies where plaintext goes
+		l.th.queue(l.own()) // which unseals: p lies where plaintext goes
 		return len(p)
 	}
 	r.become(l, p[0], nil)
@@ -174,7 +174,7 @@ func (r *sniffRole) plain(l *link, vh *VirtualHost) {
 		l.doom(errPlain)
 		return
 	}
-	h := newH1(r.site)
+	h := l.th.newH1(r.site)
 	h.plain = policy
 	l.role = h
 	h.accepted(l)
@@ -188,7 +188,7 @@ func (r *sniffRole) shake(l *link, vh *VirtualHost, p []byte) {
 
 // secure: what follows is HTTP.
 func (r *sniffRole) secure(l *link) {
-	h := newH1(r.site)
+	h := l.th.newH1(r.site)
 	l.role = h
 	l.disarm()
 	h.accepted(l)
@@ -198,7 +198,7 @@ func (r *sniffRole) secure(l *link) {
 func (r *sniffRole) eof(l *link) { l.quit(errPeerGone) }
 
 func (r *sniffRole) expire(l *link) {
-	l.doom(&LimitError{"TLSTimeout", l.own.limits().TLSTimeout})
+	l.doom(&LimitError{"TLSTimeout", l.own().limits().TLSTimeout})
 }
 
 func (r *sniffRole) stop(l *link) { l.doom(errShutdown) }

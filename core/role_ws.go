@@ -7,25 +7,22 @@ import (
 // wsRole is a link that speaks RFC 6455.
 type wsRole struct {
 	baseRole
-	dec     ws.Decoder
-	h       WSHandler
-	w       WSWriter
-	valid   int64   // when the peer last proved to be there
-	rare    *wsRare // what few connections need at a time
-	z       *packer // permessage-deflate, if it was agreed upon
-	sub     wsClosing
-	txOpen  bool // an outgoing message lacks its final fragment
-	pongDue bool
-	pinged  bool // a Ping is out, or due
-	pingDue bool // it waits for the output to drain
-	opt     wsOptional
+	dec   ws.Decoder
+	h     WSHandler
+	w     WSWriter
+	valid int64   // when the peer last proved to be there
+	rare  *wsRare // what few connections need at a time
+	wrote uint32  // bytes of the write that the writer has accepted
+	bits  wsBits
+	sub   wsClosing
 }
 
 // wsRare is kept apart, so that an idle WebSocket does not pay for it.
 type wsRare struct {
-	heard  int64  // last message, kept only if IdleTimeout is set
-	paused int64  // when we paused it
-	pong   []byte // owed while the output is choked
+	z      *packer // permessage-deflate, if it was agreed upon
+	heard  int64   // last message, kept only if IdleTimeout is set
+	paused int64   // when we paused it
+	pong   []byte  // owed while the output is choked
 }
 
 func (r *wsRole) seldom() *wsRare {
@@ -45,42 +42,67 @@ func newWSLimits(l *Limits) wsLimits {
 	return lim
 }
 
-// wsOptional is what a WebSocket has that not all have.
-type wsOptional uint8
+// zip returns the connection's compression, nil if there is none.
+func (r *wsRole) zip() *packer {
+	if r.rare == nil {
+		return nil
+	}
+	return r.rare.z
+}
+
+// wsBits is what is so, or not, of a WebSocket.
+type wsBits uint16
 
 const (
-	wsHasPong wsOptional = 1 << iota
-	wsHasPeerClose
-	wsClient // we are the client: our frames are masked
+	wsHasPong      wsBits = 1 << iota // its handler has Pong
+	wsHasPeerClose                    // and PeerClose
+	wsClient                          // we are the client: our frames are masked
+	wsTxOpen                          // an outgoing message lacks its final fragment
+	wsPongDue                         // for when the output has drained
+	wsPinged                          // a Ping is out, or due
+	wsPingDue                         // it waits for the output to drain
+	wsLive                            // the writer is lent
+	wsUsed                            // and was used
 )
 
 func (*wsRole) name() string { return "ws" }
 
-func (r *wsRole) is(o wsOptional) bool { return r.opt&o != 0 }
+func (r *wsRole) is(b wsBits) bool { return r.bits&b != 0 }
+
+func (r *wsRole) set(b wsBits, on bool) {
+	if on {
+		r.bits |= b
+	} else {
+		r.bits &^= b
+	}
+}
 
 // newWS makes the role of an opened WebSocket; the handler is made by the
 // caller, since its maker may look at the conn. z is nil without compression.
 func newWS(c *Conn, h WSHandler, side ws.Side, z *packer) *wsRole {
-	r := &wsRole{h: h, z: z}
+	r := &wsRole{h: h}
+	if z != nil {
+		r.seldom().z = z
+	}
 	r.dec.Init(side)
 	r.w.c = c
 	if side == ws.Client {
-		r.opt = wsClient
+		r.bits = wsClient
 	}
 	if _, ok := h.(WSPonger); ok {
-		r.opt |= wsHasPong
+		r.bits |= wsHasPong
 	}
 	if _, ok := h.(PeerCloser); ok {
-		r.opt |= wsHasPeerClose
+		r.bits |= wsHasPeerClose
 	}
 	return r
 }
 
 func (r *wsRole) input(l *link, p []byte) int {
-	c := l.own
-	lim := &c.vh.wsLimits.Limits
-	if r.z != nil {
-		if lim = &c.vh.zLimits.Limits; !r.inflateHeld(l) {
+	c := l.own()
+	lim := &c.vh().wsLimits.Limits
+	if r.zip() != nil {
+		if lim = &c.vh().zLimits.Limits; !r.inflateHeld(l) {
 			return 0
 		}
 	}
@@ -113,7 +135,7 @@ func (r *wsRole) input(l *link, p []byte) int {
 }
 
 func (r *wsRole) event(l *link, ev *ws.Event) {
-	c := l.own
+	c := l.own()
 	switch ev.Kind {
 	case ws.Data:
 		if c.state != stOpen {
@@ -148,7 +170,7 @@ func (r *wsRole) receive(c *Conn, ev *ws.Event) {
 	if ev.Final {
 		th.stats.Messages++
 	}
-	if lim := &c.vh.limits; lim.IdleTimeout > 0 {
+	if lim := &c.vh().limits; lim.IdleTimeout > 0 {
 		r.seldom().heard = th.now()
 		r.rearm(c.link)
 	}
@@ -167,30 +189,30 @@ func (r *wsRole) receive(c *Conn, ev *ws.Event) {
 }
 
 func (r *wsRole) writable(c *Conn) {
-	r.w.live, r.w.used = true, false
+	r.bits = r.bits&^wsUsed | wsLive
 	c.calling("Writable")
 	err := r.h.Writable(c, &r.w)
 	c.called()
-	r.w.live = false
+	r.bits &^= wsLive
 	c.after(err)
 }
 
 // data encodes a message or fragment into the link's output.
 func (r *wsRole) data(c *Conn, p []byte, op ws.Opcode, first, final bool) error {
-	if first == r.txOpen {
+	if first == r.is(wsTxOpen) {
 		return ErrMessageOrder
 	}
 	if over(len(p), c.limits().WriteLimit) {
 		return ErrTooLong
 	}
-	r.txOpen = !final
+	r.set(wsTxOpen, !final)
 	if !first {
 		op = ws.Continuation
 	}
 	if final {
 		c.link.th.stats.Sent++
 	}
-	if r.z != nil && r.z.packs(first, final, len(p)) {
+	if z := r.zip(); z != nil && z.packs(first, final, len(p)) {
 		r.pack(c.link, op, first, final, p)
 		return nil
 	}
@@ -215,17 +237,17 @@ func (r *wsRole) frame(l *link, op ws.Opcode, fin bool, p []byte) {
 }
 
 func (r *wsRole) drained(l *link) {
-	if r.pongDue {
+	if r.is(wsPongDue) {
 		r.sendPong(l)
 	}
 	if r.sub == wsWantClose {
 		r.sendClose(l)
 		return
 	}
-	if r.pingDue {
+	if r.is(wsPingDue) {
 		r.ping(l)
 	}
-	l.own.flags |= cfUnchoke
+	l.own().flags |= cfUnchoke
 }
 
 // gotPing answers with a Pong ahead of user data (RFC 6455 5.5.3: of several
@@ -240,15 +262,16 @@ func (r *wsRole) gotPing(l *link, data []byte) {
 	}
 	rare := r.seldom()
 	rare.pong = append(rare.pong[:0], data...)
-	r.pongDue = true
+	r.bits |= wsPongDue
 }
 
 func (r *wsRole) sendPong(l *link) {
 	r.frame(l, ws.Pong, true, r.rare.pong)
-	r.rare.pong, r.pongDue = nil, false
+	r.rare.pong = nil
+	r.bits &^= wsPongDue
 }
 
-func (r *wsRole) stop(l *link) { l.own.closing(errShutdown) }
+func (r *wsRole) stop(l *link) { l.own().closing(errShutdown) }
 
 func (r *wsRole) allowance(c *Conn) int { return maxAllowance }
 
@@ -256,9 +279,9 @@ func (r *wsRole) handler(*Conn) any { return r.h }
 
 // gone gives back what the compression holds.
 func (r *wsRole) gone(l *link, err error) {
-	vh := l.own.vh
-	l.own.end(err)
-	if r.z != nil {
-		r.z.release(vh)
+	vh := l.own().vh()
+	l.own().end(err)
+	if z := r.zip(); z != nil {
+		z.release(vh)
 	}
 }

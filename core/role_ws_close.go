@@ -26,16 +26,14 @@ const (
 
 // gotClose: the peer's Close frame.
 func (r *wsRole) gotClose(l *link, ev *ws.Event) {
-	c := l.own
+	c := l.own()
 	if r.sub == wsSentClose || r.sub == wsWantClose {
-		r.shaken(l, c.cause)
+		r.shaken(l, c.cause())
 		return
 	}
 	cause := &CloseError{Code: int(ev.Code), Text: string(ev.Payload), Remote: true}
-	if c.cause == nil {
-		c.cause = cause
-	}
-	if r.opt&wsHasPeerClose != 0 && c.state == stOpen {
+	c.because(cause)
+	if r.bits&wsHasPeerClose != 0 && c.state == stOpen {
 		c.calling("PeerClose")
 		err := r.h.(PeerCloser).PeerClose(c, cause.Code, cause.Text)
 		c.called()
@@ -61,7 +59,7 @@ func (r *wsRole) shaken(l *link, cause error) {
 	r.sub = wsEchoed
 	l.phase = 0
 	if r.is(wsClient) && !l.is(lfEOF) {
-		l.arm(phaseFin, l.own.limits().FinTimeout)
+		l.arm(phaseFin, l.own().limits().FinTimeout)
 		return
 	}
 	l.finish(cause, l.stream() == nil)
@@ -89,16 +87,14 @@ func (r *wsRole) appendClose(l *link, code ws.CloseCode, text string) {
 // broken: the peer broke the protocol. Its Close cannot be understood any more,
 // so ours is sent and the rest of its input dropped (RFC 6455 7.1.7).
 func (r *wsRole) broken(l *link, err error) {
-	c := l.own
+	c := l.own()
 	code, text := ws.CloseProtocolError, err.Error()
 	var pe *ws.PeerError
 	if errors.As(err, &pe) {
 		code, text = pe.Code, pe.Text
 	}
-	c.vh.log.Info("websocket protocol error", "conn", c.String(), "peer", c.peer, "code", int(code), "err", err)
-	if c.cause == nil {
-		c.cause = err
-	}
+	c.vh().log.Info("websocket protocol error", "conn", c.String(), "peer", c.Peer(), "code", int(code), "err", err)
+	c.because(err)
 	if c.state == stOpen {
 		c.state = stClosing
 	}
@@ -108,7 +104,7 @@ func (r *wsRole) broken(l *link, err error) {
 	}
 	r.sub = wsFailed
 	l.phase = 0
-	l.finish(c.cause, true)
+	l.finish(c.cause(), true)
 }
 
 // closeConn begins our side of the closing handshake.
@@ -132,9 +128,9 @@ func (r *wsRole) closeConn(c *Conn, cause error) {
 
 // sendClose sends our Close frame and waits for the peer's.
 func (r *wsRole) sendClose(l *link) {
-	c := l.own
-	code, text := closeFrame(c.cause)
-	if code == ws.CloseGoingAway && r.is(wsClient) && errors.Is(c.cause, ErrStopped) {
+	c := l.own()
+	code, text := closeFrame(c.cause())
+	if code == ws.CloseGoingAway && r.is(wsClient) && errors.Is(c.cause(), ErrStopped) {
 		text = "client is going away"
 	}
 	r.appendClose(l, code, text)
@@ -170,9 +166,9 @@ func closeFrame(cause error) (code ws.CloseCode, text string) {
 }
 
 func (r *wsRole) eof(l *link) {
-	c := l.own
-	if c.cause != nil && r.sub != wsOpen {
-		l.quit(c.cause)
+	c := l.own()
+	if c.cause() != nil && r.sub != wsOpen {
+		l.quit(c.cause())
 		return
 	}
 	l.quit(errPeerGone)

@@ -94,7 +94,7 @@ func newPacker(vh *VirtualHost, side ws.Side, p deflate.Params, d *Deflate, base
 
 // inflate hands the handler what a piece of a compressed message holds.
 func (r *wsRole) inflate(l *link, ev *ws.Event) {
-	z := r.z
+	z := r.zip()
 	if ev.First {
 		z.first, z.op, z.utf8 = true, ev.Op, ws.UTF8{}
 	}
@@ -107,11 +107,11 @@ func (r *wsRole) inflateHeld(l *link) bool {
 	if !l.is(lfHolds) {
 		return true
 	}
-	if l.own.pause != 0 && l.own.state == stOpen {
+	if l.own().pause != 0 && l.own().state == stOpen {
 		l.flags |= lfAgain
 		return false
 	}
-	z := r.z
+	z := r.zip()
 	src := z.held
 	z.held = nil
 	l.flags &^= lfHolds
@@ -126,7 +126,7 @@ func (r *wsRole) inflateHeld(l *link) bool {
 // inflateSome inflates src, as far as the handler and the turn let it; what is
 // left is held.
 func (r *wsRole) inflateSome(l *link, src []byte, final bool) {
-	c, z, zip := l.own, r.z, l.th.packing()
+	c, z, zip := l.own(), r.zip(), l.th.packing()
 	left := inflateTurn
 	for {
 		out, n, done, err := z.rx.Next(&zip.tables, zip.in[:0:z.piece], src, final)
@@ -136,7 +136,7 @@ func (r *wsRole) inflateSome(l *link, src []byte, final bool) {
 			return
 		}
 		if len(out) > 0 || done {
-			if z.op == ws.Text && !c.vh.wsLimits.NoUTF8 && (!z.utf8.Add(out) || done && !z.utf8.Complete()) {
+			if z.op == ws.Text && !c.vh().wsLimits.NoUTF8 && (!z.utf8.Add(out) || done && !z.utf8.Complete()) {
 				r.broken(l, ws.ErrUTF8)
 				return
 			}
@@ -167,7 +167,7 @@ func (r *wsRole) inflateSome(l *link, src []byte, final bool) {
 
 // hold keeps compressed bytes for later. They are few: never more than one read.
 func (r *wsRole) hold(l *link, src []byte, final bool) {
-	z := r.z
+	z := r.zip()
 	z.held, z.heldFinal = bytes.Clone(src), final
 	l.flags |= lfHolds
 	r.charge(l)
@@ -175,8 +175,8 @@ func (r *wsRole) hold(l *link, src []byte, final bool) {
 
 // dropHeld forgets them: nothing counts any more but control frames.
 func (r *wsRole) dropHeld(l *link) {
-	if r.z != nil {
-		r.z.held = nil
+	if r.zip() != nil {
+		r.zip().held = nil
 		l.flags &^= lfHolds
 	}
 }
@@ -203,7 +203,7 @@ func (z *packer) packs(first, final bool, n int) bool {
 
 // pack compresses and frames a message or fragment.
 func (r *wsRole) pack(l *link, op ws.Opcode, first, final bool, p []byte) {
-	z, zip := r.z, l.th.packing()
+	z, zip := r.zip(), l.th.packing()
 	zip.out = z.tx.Append(&zip.matchers, zip.out[:0], p, final)
 	h := ws.Header{Fin: final, RSV1: first, Op: op, Length: int64(len(zip.out))}
 	switch {
@@ -227,7 +227,7 @@ func (r *wsRole) pack(l *link, op ws.Opcode, first, final bool, p []byte) {
 // charge takes what the compression holds off the vhost's memory. A connection
 // that there is none for is closed.
 func (r *wsRole) charge(l *link) {
-	z, vh := r.z, l.own.vh
+	z, vh := r.zip(), l.own().vh()
 	need := max(z.base, int64(z.rx.Memory()+z.tx.Memory()+len(z.held)))
 	if need == z.charged {
 		return
@@ -236,7 +236,7 @@ func (r *wsRole) charge(l *link) {
 		z.charged = need
 		return
 	}
-	l.own.closing(&CloseError{Code: int(ws.CloseTryAgainLater), Text: "no memory for compression"})
+	l.own().closing(&CloseError{Code: int(ws.CloseTryAgainLater), Text: "no memory for compression"})
 }
 
 // release gives everything back.

@@ -20,7 +20,7 @@ const (
 func (r *wsRole) established(l *link) {
 	now := l.th.now()
 	r.valid = now
-	if l.own.limits().IdleTimeout > 0 {
+	if l.own().limits().IdleTimeout > 0 {
 		r.seldom().heard = now
 	}
 	l.phase = 0
@@ -50,17 +50,17 @@ func (r *wsRole) pausing(c *Conn, paused bool) {
 
 // rearm starts the earliest of the limits that hold while open.
 func (r *wsRole) rearm(l *link) {
-	if r.sub != wsOpen || l.own.pause != 0 {
+	if r.sub != wsOpen || l.own().pause != 0 {
 		return
 	}
-	lim := l.own.limits()
+	lim := l.own().limits()
 	phase, when := uint8(0), int64(never)
 	consider := func(ph uint8, from int64, d int64) {
 		if d > 0 && from+d < when {
 			phase, when = ph, from+d
 		}
 	}
-	if !r.pinged {
+	if !r.is(wsPinged) {
 		consider(phasePing, r.valid, int64(lim.PingInterval))
 	}
 	consider(phasePong, r.valid, int64(lim.PongTimeout))
@@ -78,7 +78,7 @@ func (r *wsRole) rearm(l *link) {
 }
 
 func (r *wsRole) expire(l *link) {
-	c := l.own
+	c := l.own()
 	lim := c.limits()
 	switch l.phase {
 	case phasePing:
@@ -92,24 +92,24 @@ func (r *wsRole) expire(l *link) {
 			r.rearm(l)
 			return
 		}
-		c.cause = &LimitError{"PongTimeout", lim.PongTimeout}
+		c.because(&LimitError{"PongTimeout", lim.PongTimeout})
 		c.state = stClosing
-		l.doom(c.cause)
+		l.doom(c.cause())
 	case phaseIdle:
 		l.phase = 0
 		c.closing(&LimitError{"IdleTimeout", lim.IdleTimeout})
 	case phaseClose, phaseSend:
-		l.doom(c.cause)
+		l.doom(c.cause())
 	case phaseFin:
 		l.phase = 0
-		l.finish(c.cause, false)
+		l.finish(c.cause(), false)
 	}
 }
 
 // ping asks for a proof of life: 8 bytes, our time.
 func (r *wsRole) ping(l *link) {
-	r.pinged = true
-	if r.pingDue = l.choked(); r.pingDue {
+	r.bits |= wsPinged
+	if r.set(wsPingDue, l.choked()); r.is(wsPingDue) {
 		return
 	}
 	var b [8]byte
@@ -119,7 +119,8 @@ func (r *wsRole) ping(l *link) {
 
 // proven: the peer is there.
 func (r *wsRole) proven(l *link) {
-	r.valid, r.pinged, r.pingDue = l.th.now(), false, false
+	r.valid = l.th.now()
+	r.bits &^= wsPinged | wsPingDue
 	r.rearm(l)
 }
 

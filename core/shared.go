@@ -100,7 +100,7 @@ func (c *Conn) sendShared(s *Shared) error {
 	if !ok {
 		return ErrConnClosed
 	}
-	if r.txOpen {
+	if r.is(wsTxOpen) {
 		return ErrMessageOrder
 	}
 	if over(s.Len(), c.limits().WriteLimit) {
@@ -124,7 +124,7 @@ func (w *WSWriter) SendShared(s *Shared) error {
 		return err
 	}
 	if err := w.c.sendShared(s); err != nil {
-		w.used = false
+		w.unused()
 		return err
 	}
 	return nil

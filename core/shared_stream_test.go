@@ -93,13 +93,13 @@ func TestOutboxReleases(t *testing.T) {
 		out.Send(Message{Data: make([]byte, 100)})
 		k.Drive()
 	}
-	if out.q == nil || out.q.len() < 80 || out.c.ends == nil {
+	if out.q == nil || out.q.len() < 80 || out.c.endList() == nil {
 		t.Fatal("nothing waits")
 	}
 	p.Stall(false)
 	k.Drive()
-	if out.q != nil || out.c.ends != nil || out.c.link.store != nil {
-		t.Errorf("queue %v, list %v, store %v", out.q, out.c.ends, out.c.link.store)
+	if out.q != nil || out.c.endList() != nil || out.c.link.choked() || out.c.link.left() {
+		t.Errorf("queue %v, list %v, store %v", out.q, out.c.endList(), out.c.link.store)
 	}
 	out.SendFrom(Message{Data: make([]byte, 100)})
 	k.Drive()
@@ -108,17 +108,17 @@ func TestOutboxReleases(t *testing.T) {
 	}
 	eng.Stop(-1)
 	k.Drive()
-	if out.c.ends != nil || !out.reach.Load().closed {
+	if out.c.endList() != nil || !out.reach.Load().closed {
 		t.Error("not told of the end")
 	}
 }
 
-// TestConnSize: a link and its conn stay in one allocation of at most 240 bytes.
+// TestConnSize: a link and its conn stay in one allocation of at most 160 bytes.
 func TestConnSize(t *testing.T) {
-	if n := unsafe.Sizeof(linkConn{}); n > 240 {
+	if n := unsafe.Sizeof(link{}); n > 160 {
 		t.Errorf("%d bytes", n)
 	}
-	if n := unsafe.Sizeof(messageHandler{}); n > 64 {
+	if n := unsafe.Sizeof(messageHandler{}); n > 32 {
 		t.Errorf("OnMessage: %d bytes", n)
 	}
 }

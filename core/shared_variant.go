@@ -15,10 +15,10 @@ func (c *Conn) sharedVariant(size int) int {
 	switch {
 	case !ok || r.is(wsClient):
 		return sharedPerConn
-	case r.z == nil || size < r.z.threshold:
+	case r.zip() == nil || size < r.zip().threshold:
 		return sharedPlain
 	}
-	return r.z.txBits
+	return r.zip().txBits
 }
 
 // sharedMatchers compress shared messages: not those of a thread, since whichever
@@ -49,7 +49,7 @@ func (s *Shared) encodeVariant(bits int) []byte {
 // history holds now is not what ours does, so ours begins anew: nothing from
 // before is referred to any more, which is always right (RFC 7692 7.2.3.2).
 func (r *wsRole) sentShared(frame []byte) {
-	if r.z != nil && frame[0]&0x40 != 0 {
-		r.z.tx.Forget()
+	if r.zip() != nil && frame[0]&0x40 != 0 {
+		r.zip().tx.Forget()
 	}
 }

@@ -32,7 +32,7 @@ func (s *site) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if vh == nil {
 		return nil, ErrStopped
 	}
-	l.own.setVHost(vh)
+	l.own().setVHost(vh)
 	t := l.tls()
 	t.vh, t.info = vh, vh.tls.opt.Info
 	return vh.tls.forConn(l, hello)

@@ -53,7 +53,7 @@ func (th *Thread) AdoptStream(s loop.Stream, vh *VirtualHost, peer string) (loop
 		return nil, err
 	}
 	th.load.Add(1)
-	return th.newStream(s, vh, peer), nil
+	return th.newStream(s, vh, named(peer)), nil
 }
 
 // AdoptSocket serves a connected socket that somebody else has accepted, as if
@@ -70,7 +70,7 @@ func (th *Thread) AdoptSocket(fd int, vh *VirtualHost, peer string, early []byte
 		return nil, &TransportError{Op: "adopt", Err: err}
 	}
 	th.load.Add(1)
-	l := th.newPeer(fd, vh, peer)
+	l := th.newPeer(fd, vh, named(peer))
 	if err := l.watch(loop.In); err != nil {
 		l.flags |= lfKeepFD
 		l.doom(err)
@@ -79,7 +79,7 @@ func (th *Thread) AdoptSocket(fd int, vh *VirtualHost, peer string, early []byte
 	}
 	l.role.(peerRole).accepted(l)
 	l.early(early)
-	return l.own, nil
+	return l.own(), nil
 }
 
 // hasRoom reports why no further connection can be adopted, nil if one can.
@@ -94,11 +94,11 @@ func (th *Thread) hasRoom() error {
 }
 
 // newPeer makes the link of a connection that counts; its load is counted.
-func (th *Thread) newPeer(fd int, vh *VirtualHost, peer string) *link {
-	l := th.newLink(fd, vh.site.firstRole())
+func (th *Thread) newPeer(fd int, vh *VirtualHost, peer peerName) *link {
+	l := th.newLink(fd, th.firstRole(vh.site))
 	l.flags |= lfCounted
-	l.own.peer = peer
-	l.own.setVHost(vh)
+	l.own().setPeer(peer)
+	l.own().setVHost(vh)
 	th.conns++
 	return l
 }
@@ -109,7 +109,7 @@ func (l *link) early(p []byte) {
 		return
 	}
 	l.th.stats.BytesIn += uint64(len(p))
-	l.th.queue(l.own)
+	l.th.queue(l.own())
 	if l.is(lfTLS) {
 		l.tls().store(p)
 		return
@@ -118,7 +118,7 @@ func (l *link) early(p []byte) {
 	s.tail = append(s.tail, p...)
 }
 
-func (th *Thread) newStream(s loop.Stream, vh *VirtualHost, peer string) *streamWire {
+func (th *Thread) newStream(s loop.Stream, vh *VirtualHost, peer peerName) *streamWire {
 	l := th.newPeer(-1, vh, peer)
 	w := &streamWire{l: l, s: s}
 	w.holder, _ = s.(loop.StreamHolder)
@@ -143,10 +143,10 @@ func (s *site) acceptStream(thread int, st loop.Stream, peer string) (loop.Strea
 	switch {
 	case vh == nil:
 		return nil, ErrStopped
-	case err == nil && th.allowed(s, peer):
+	case err == nil && th.allowed(s, named(peer)):
 		th.stats.Accepted++
 		th.load.Add(1)
-		return th.newStream(st, vh, peer), nil
+		return th.newStream(st, vh, named(peer)), nil
 	case err == nil:
 		err = errRefused
 	}
@@ -159,7 +159,7 @@ var errRefused = errors.New("core: refused by FilterConn")
 
 // stream returns the link's wire if another engine owns its socket.
 func (l *link) stream() *streamWire {
-	b := l.wire
+	b := l.wire()
 	if t := l.tls(); t != nil {
 		b = t.wire
 	}

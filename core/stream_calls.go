@@ -136,7 +136,7 @@ func (w *streamWire) note(n streamNote) {
 		w.recall() // being closed right now
 		return
 	}
-	w.l.th.queue(w.l.own)
+	w.l.th.queue(w.l.own())
 }
 
 // recall handles what was noted.
@@ -221,7 +221,7 @@ func (w *streamWire) steal(fd int, early []byte) error {
 	if l.th.kernel != nil {
 		return syscall.ENOTSUP
 	}
-	if err := l.th.ownSocket(fd, l.own.vh); err != nil {
+	if err := l.th.ownSocket(fd, l.own().vh()); err != nil {
 		return &TransportError{Op: "steal", Err: err}
 	}
 	l.fd = int32(fd)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"anyloop/core/fds"
 	"anyloop/core/loop"
 	"anyloop/core/sys"
 	"anyloop/core/timer"
@@ -26,7 +27,7 @@ type Thread struct {
 	clock  func() time.Time
 
 	io    sys.IO
-	table []*link // by descriptor
+	table fds.Table[*link]
 	rbuf  []byte
 	cork  []byte // output of cur
 
@@ -48,16 +49,18 @@ type Thread struct {
 	timers      timer.Queue[func()]
 	armedFor    int64 // the earliest deadline that the loop was told
 
-	bell    bell
-	posts   postQueue
-	headers headerPool
-	shakes  shakes
-	sealed  [][]byte      // buffers for output that is being encrypted
-	cipher  []byte        // made with the first TLS connection: what is to be decrypted
-	steady  bool          // one goroutine that core started turns the loop, locked to no thread
-	casts   *casting      // made with the first group's message
-	zip     *packing      // made with the first compressed message
-	masks   *rand.ChaCha8 // made with the first frame of a client
+	bell     bell
+	posts    postQueue
+	headers  headerPool
+	spareH1  []*h1Role  // for the next connections
+	spareReq []*Request // for the next requests
+	shakes   shakes
+	sealed   [][]byte      // buffers for output that is being encrypted
+	cipher   []byte        // made with the first TLS connection: what is to be decrypted
+	steady   bool          // one goroutine that core started turns the loop, locked to no thread
+	casts    *casting      // made with the first group's message
+	zip      *packing      // made with the first compressed message
+	masks    *rand.ChaCha8 // made with the first frame of a client
 
 	conns       int          // links of peers
 	load        atomic.Int32 // the same with those on their way here, for other threads
@@ -134,10 +137,10 @@ func (th *Thread) Now() time.Time {
 // before anything else happens and p is not touched again. Loop thread only.
 func (th *Thread) ServiceFD(p *loop.PollFD) bool {
 	fd, ev := p.Fd, loop.Events(p.Revents)
-	if uint(fd) >= uint(len(th.table)) || th.table[fd] == nil {
+	l := th.table.Get(int(fd))
+	if l == nil {
 		return false
 	}
-	l := th.table[fd]
 	p.Revents = 0
 	if !th.enter("ServiceFD") {
 		return true
@@ -188,7 +191,7 @@ func (th *Thread) bury(l *link) {
 	th.limits.Stop(&l.limit)
 	l.unwatch()
 	err := l.cause()
-	l.store = nil
+	l.empty()
 	th.cork = th.cork[:0]
 	if l.is(lfTLS) {
 		l.tls().end(l)
@@ -205,7 +208,7 @@ func (th *Thread) closeLink(l *link) {
 		}
 	}
 	delete(th.adrift, l)
-	th.unqueue(l.own)
+	th.unqueue(l.own())
 	if w := l.stream(); w != nil && !w.gone {
 		if th.leaving == nil {
 			th.leaving = map[*link]struct{}{}
@@ -339,10 +342,7 @@ func (th *Thread) addPollFD(l *link, ev loop.Events) error {
 	if err != nil {
 		return err
 	}
-	for fd >= len(th.table) {
-		th.table = append(th.table, make([]*link, max(64, len(th.table)))...)
-	}
-	th.table[fd] = l
+	th.table.Set(fd, l)
 	l.flags |= lfWatched
 	l.mask = ev
 	th.stats.Adds++
@@ -350,7 +350,7 @@ func (th *Thread) addPollFD(l *link, ev loop.Events) error {
 }
 
 func (th *Thread) delPollFD(l *link) {
-	th.table[l.fd] = nil
+	th.table.Set(int(l.fd), nil)
 	l.flags &^= lfWatched
 	l.mask = 0
 	th.stats.Dels++

@@ -204,19 +204,19 @@ func (l *link) shaken(t *tlsWire) bool {
 
 // shakeFailed ends the connection behind the alert that says why.
 func (l *link) shakeFailed(t *tlsWire, err error) {
-	th, c := l.th, l.own
+	th, c := l.th, l.own()
 	l.shakeOver()
 	th.stats.ShakeFailures++
 	t.over = true
 	var p *tlsio.PanicError
 	if errors.As(err, &p) {
 		th.stats.Panics++
-		c.vh.log.Error("panic in a callback of a TLS handshake; its connection is closed",
+		c.vh().log.Error("panic in a callback of a TLS handshake; its connection is closed",
 			"conn", c.String(), "panic", p.Value, "stack", string(p.Stack))
 		err = &PanicError{Callback: "TLS", Value: p.Value}
 	} else {
 		err = l.tellAlert(t, err)
 	}
-	c.vh.log.Info("TLS handshake failed", "conn", c.String(), "peer", c.peer, "err", err)
+	c.vh().log.Info("TLS handshake failed", "conn", c.String(), "peer", c.Peer(), "err", err)
 	l.finish(&TransportError{Op: "tls", Err: err}, !l.is(lfHandshake))
 }

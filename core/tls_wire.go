@@ -37,7 +37,7 @@ type secured interface {
 
 // tls returns the link's wire if it speaks TLS.
 func (l *link) tls() *tlsWire {
-	t, _ := l.wire.(*tlsWire)
+	t, _ := l.wire().(*tlsWire)
 	return t
 }
 
@@ -45,7 +45,7 @@ func (l *link) tls() *tlsWire {
 func (l *link) below(w wire) {
 	t := l.tls()
 	if t == nil {
-		l.wire = w
+		l.setWire(w)
 		return
 	}
 	if t.wire = w; w == nil {
@@ -57,11 +57,11 @@ func (l *link) below(w wire) {
 // p. The handshake goes on by unseal.
 func (l *link) beginTLS(s *tlsio.Session, info func(*Conn, TLSEvent) error, p []byte) {
 	l.flush()
-	t := &tlsWire{wire: l.wire, s: s, info: info}
+	t := &tlsWire{wire: l.wire(), s: s, info: info}
 	if t.wire == nil {
 		t.wire = sysWire{}
 	}
-	l.wire = t
+	l.setWire(t)
 	l.flags |= lfTLS | lfShaking
 	l.th.shakes.running++
 	t.store(p)
@@ -75,8 +75,10 @@ func (t *tlsWire) end(l *link) {
 		t.s.Abort()
 	}
 	l.flags &^= lfTLS | lfShaking
-	if l.wire = t.wire; l.wire == wire(sysWire{}) {
-		l.wire = nil
+	if t.wire == wire(sysWire{}) {
+		l.setWire(nil)
+	} else {
+		l.setWire(t.wire)
 	}
 }
 
@@ -163,7 +165,7 @@ func (l *link) unseal() {
 			return
 		}
 	}
-	if l.is(lfEOF) && !l.is(lfAgain) && l.own.pause == 0 && !l.waiting() {
+	if l.is(lfEOF) && !l.is(lfAgain) && l.own().pause == 0 && !l.waiting() {
 		l.tellEOF()
 	}
 }
@@ -295,7 +297,7 @@ func (l *link) tellInfo(t *tlsWire, ev TLSEvent) error {
 	if t.info == nil {
 		return nil
 	}
-	c := l.own
+	c := l.own()
 	c.calling("Info")
 	err := t.info(c, ev)
 	c.called()

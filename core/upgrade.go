@@ -11,7 +11,7 @@ import (
 // upgrade answers an opening handshake (RFC 6455 4.2) and turns the link into a
 // WebSocket, or refuses with a status.
 func (r *h1Role) upgrade(l *link) {
-	c, req := l.own, r.req
+	c, req := l.own(), r.req
 	if status, text := r.checkUpgrade(l); status != 0 {
 		r.refuseUpgrade(l, status, text)
 		return
@@ -20,7 +20,7 @@ func (r *h1Role) upgrade(l *link) {
 		r.refuseUpgrade(l, status, text)
 		return
 	}
-	b, echo := c.vh.chooseWS(req)
+	b, echo := c.vh().chooseWS(req)
 	if b == nil {
 		r.refuseUpgrade(l, 400, "no such subprotocol")
 		return
@@ -28,6 +28,7 @@ func (r *h1Role) upgrade(l *link) {
 	r.unroute(l)
 	if f := b.proto.FilterWS; f != nil {
 		c.calling("FilterWS")
+		req.shown = true
 		err := f(c, req)
 		c.called()
 		if err != nil {
@@ -62,9 +63,10 @@ func (r *h1Role) opened(l *link, h WSHandler) {
 	if !ok {
 		return
 	}
-	c := l.own
+	c := l.own()
 	c.flags |= cfInside
 	c.calling("Opened")
+	r.req.shown = true
 	err := o.Opened(c, r.req)
 	c.called()
 	c.flags &^= cfInside
@@ -122,7 +124,7 @@ func usable(b *binding) *binding {
 
 // refuseUpgrade answers without upgrading.
 func (r *h1Role) refuseUpgrade(l *link, status int, text string) {
-	l.own.vh.log.Info("websocket refused", "conn", l.own.String(), "peer", l.own.peer, "status", status, "why", text,
+	l.own().vh().log.Info("websocket refused", "conn", l.own().String(), "peer", l.own().Peer(), "status", status, "why", text,
 		"origin", r.req.Header("origin"))
 	if status == 426 {
 		// RFC 6455 4.4: say which version would do.
@@ -163,7 +165,7 @@ func (r *h1Role) write101(l *link, echo, extensions string) {
 		out = append(out, extensions...)
 	}
 	out = append(out, '\r', '\n')
-	out = appendFields(out, l.own.vh.cfg.Header, nil)
+	out = appendFields(out, l.own().vh().cfg.Header, nil)
 	out = l.appendHSTS(out, nil)
 	*b = append(out, '\r', '\n')
 }

@@ -23,8 +23,10 @@ type VirtualHost struct {
 	bindings []*binding
 	byName   map[string]*binding
 	mounts   []*mounted
-	plain    *binding // for WebSockets without a subprotocol
-	anyWS    *binding // for subprotocols that nobody has
+	plain    *binding               // for WebSockets without a subprotocol
+	anyWS    *binding               // for subprotocols that nobody has
+	outKinds [CloseSlow + 1]outKind // by policy
+	none     binding                // of conns that are bound to no protocol yet
 	wsLimits wsLimits
 	zLimits  wsLimits  // with compression
 	tls      *vhostTLS // nil: none
@@ -40,7 +42,7 @@ type VirtualHost struct {
 // binding is one protocol on one vhost; conns are bound to it.
 type binding struct {
 	vh     *VirtualHost
-	proto  *Protocol
+	proto  *Protocol // nil: VirtualHost.none
 	inited bool
 	lists  []*Conn // newest first, by thread
 }
@@ -97,62 +99,81 @@ func (e *Engine) AddVHost(cfg VHost) (*VirtualHost, error) {
 }
 
 func (e *Engine) addVHost(cfg VHost) (*VirtualHost, error) {
-	vh := &VirtualHost{eng: e, name: cfg.Name, cfg: cfg, limits: cfg.Limits.or(e.limits)}
-	if vh.name == "" {
-		vh.name = "default"
-	}
-	if e.VHost(vh.name) != nil {
-		return nil, fmt.Errorf("core: two vhosts are named %q", vh.name)
-	}
-	vh.log = vhostLog(e.log, cfg).With("vhost", vh.name)
-	if err := vh.bindProtocols(); err != nil {
-		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
-	}
-	if err := vh.addMounts(); err != nil {
-		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
-	}
-	vh.wsLimits = newWSLimits(&vh.limits)
-	vh.zLimits = vh.wsLimits
-	vh.zLimits.RSV1 = true
-	if cfg.Deflate != nil {
-		d, err := cfg.Deflate.settled()
-		if err != nil {
-			return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
-		}
-		vh.zip = &d
-	}
-	vh.h1Limits = h1.Limits{MaxLine: vh.limits.RequestLine, MaxHeader: vh.limits.HeaderBytes,
-		MaxFields: vh.limits.HeaderFields, MaxBody: vh.limits.MaxBody}
-	if cfg.TLS != nil {
-		var err error
-		if vh.tls, err = newVHostTLS(vh, cfg.TLS); err != nil {
-			return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
-		}
-	}
-	if cfg.ClientTLS != nil {
-		if _, err := vh.client.get(cfg.ClientTLS); err != nil {
-			return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
-		}
-	}
-	socks, err := e.listen(vh)
-	if err != nil {
-		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
-	}
-	if err := vh.site.speak(vh); err != nil {
-		vh.site.giveUp(vh, socks)
-		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
-	}
-	if e.started.Load() {
-		vh.init()
-	}
-	if err := e.serve(vh, socks); err != nil {
-		vh.destroy()
+	vh := e.newVHost(cfg)
+	if err := e.bringUp(vh); err != nil {
 		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
 	}
 	e.mu.Lock()
 	e.vhs = append(slices.Clone(e.vhs), vh)
 	e.mu.Unlock()
 	return vh, nil
+}
+
+func (e *Engine) newVHost(cfg VHost) *VirtualHost {
+	vh := &VirtualHost{eng: e, name: cfg.Name, cfg: cfg, limits: cfg.Limits.or(e.limits)}
+	if vh.name == "" {
+		vh.name = "default"
+	}
+	vh.none.vh = vh
+	for p := range vh.outKinds {
+		vh.outKinds[p] = outKind{lim: &vh.limits, policy: Policy(p)}
+	}
+	vh.log = vhostLog(e.log, cfg).With("vhost", vh.name)
+	vh.wsLimits = newWSLimits(&vh.limits)
+	vh.zLimits = vh.wsLimits
+	vh.zLimits.RSV1 = true
+	vh.h1Limits = h1.Limits{MaxLine: vh.limits.RequestLine, MaxHeader: vh.limits.HeaderBytes,
+		MaxFields: vh.limits.HeaderFields, MaxBody: vh.limits.MaxBody}
+	return vh
+}
+
+// bringUp checks what vh was asked for and lets it have its connections.
+func (e *Engine) bringUp(vh *VirtualHost) error {
+	if e.VHost(vh.name) != nil {
+		return errors.New("two vhosts have this name")
+	}
+	for _, prepare := range []func() error{vh.bindProtocols, vh.addMounts, vh.addDeflate, vh.addTLS} {
+		if err := prepare(); err != nil {
+			return err
+		}
+	}
+	socks, err := e.listen(vh)
+	if err != nil {
+		return err
+	}
+	if err := vh.site.speak(vh); err != nil {
+		vh.site.giveUp(vh, socks)
+		return err
+	}
+	if e.started.Load() {
+		vh.init()
+	}
+	if err := e.serve(vh, socks); err != nil {
+		vh.destroy()
+		return err
+	}
+	return nil
+}
+
+func (vh *VirtualHost) addDeflate() error {
+	if vh.cfg.Deflate == nil {
+		return nil
+	}
+	d, err := vh.cfg.Deflate.settled()
+	vh.zip = &d
+	return err
+}
+
+func (vh *VirtualHost) addTLS() (err error) {
+	if vh.cfg.TLS != nil {
+		if vh.tls, err = newVHostTLS(vh, vh.cfg.TLS); err != nil {
+			return err
+		}
+	}
+	if vh.cfg.ClientTLS != nil {
+		_, err = vh.client.get(vh.cfg.ClientTLS)
+	}
+	return err
 }
 
 func (vh *VirtualHost) bindProtocols() error {
@@ -302,7 +323,7 @@ func (vh *VirtualHost) Remove() {
 
 func (th *Thread) closeVHost(vh *VirtualHost) {
 	for _, l := range th.links() {
-		if l.own.vh == vh {
+		if l.own().vh() == vh {
 			th.stopLink(l)
 		}
 	}
@@ -314,25 +335,41 @@ func (vh *VirtualHost) unref() {
 	}
 }
 
-// setVHost moves c to vh.
+// setVHost moves c to vh; it is bound to none of vh's protocols yet.
 func (c *Conn) setVHost(vh *VirtualHost) {
-	if c.vh == vh {
+	old := c.vh()
+	if old == vh {
 		return
 	}
-	if c.vh != nil {
-		c.vh.unref()
+	c.unbind()
+	c.on = &vh.none
+	vh.refs.Add(1)
+	if old != nil {
+		old.unref()
 	}
-	c.vh = vh
-	if vh != nil {
-		vh.refs.Add(1)
+}
+
+// vh returns the vhost that serves c, nil if there is none.
+func (c *Conn) vh() *VirtualHost {
+	if c.on == nil {
+		return nil
 	}
+	return c.on.vh
+}
+
+// bound returns the protocol on its vhost that serves c, nil if there is none yet.
+func (c *Conn) bound() *binding {
+	if c.on == nil || c.on.proto == nil {
+		return nil
+	}
+	return c.on
 }
 
 // bind puts c on b's list, newest first.
 func (c *Conn) bind(b *binding) {
 	c.unbind()
 	i := c.link.th.index
-	c.bound = b
+	c.on = b
 	c.next = b.lists[i]
 	if c.next != nil {
 		c.next.prev = c
@@ -341,7 +378,7 @@ func (c *Conn) bind(b *binding) {
 }
 
 func (c *Conn) unbind() {
-	b := c.bound
+	b := c.bound()
 	if b == nil {
 		return
 	}
@@ -353,14 +390,14 @@ func (c *Conn) unbind() {
 	if c.next != nil {
 		c.next.prev = c.prev
 	}
-	c.next, c.prev, c.bound = nil, nil, nil
+	c.next, c.prev, c.on = nil, nil, &b.vh.none
 }
 
 // leave takes a dead conn off its protocol and vhost.
 func (c *Conn) leave() {
 	c.unbind()
-	if vh := c.vh; vh != nil {
-		c.vh = nil
+	if vh := c.vh(); vh != nil {
+		c.on = nil
 		vh.unref()
 	}
 }

@@ -57,7 +57,7 @@ func (wakeRole) ready(l *link) {
 func (wakeRole) stop(*link) {}
 
 func (wakeRole) gone(l *link, _ error) {
-	l.own.state = stDead
+	l.own().state = stDead
 	l.th.over()
 }
 

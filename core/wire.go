@@ -62,8 +62,8 @@ func (sysWire) closeWrite(l *link) error                      { return l.th.io.C
 func (sysWire) close(l *link) error                           { return l.th.io.Close(int(l.fd)) }
 
 func (l *link) wireRead(p []byte) (int, error) {
-	if l.wire != nil {
-		return l.wire.read(l, p)
+	if w := l.wire(); w != nil {
+		return w.read(l, p)
 	}
 	return l.sysRead(p)
 }
@@ -77,8 +77,8 @@ func (l *link) sysRead(p []byte) (int, error) {
 }
 
 func (l *link) wireWrite(head, tail []byte) (int, error) {
-	if l.wire != nil {
-		return l.wire.write(l, head, tail)
+	if w := l.wire(); w != nil {
+		return w.write(l, head, tail)
 	}
 	return l.sysWrite(head, tail)
 }
@@ -92,8 +92,8 @@ func (l *link) sysWrite(head, tail []byte) (int, error) {
 }
 
 func (l *link) wirePeek() (int, error) {
-	if l.wire != nil {
-		return l.wire.peek(l)
+	if w := l.wire(); w != nil {
+		return w.peek(l)
 	}
 	return l.sysPeek()
 }
@@ -107,8 +107,8 @@ func (l *link) sysPeek() (int, error) {
 }
 
 func (l *link) wireError() error {
-	if l.wire != nil {
-		return l.wire.sockError(l)
+	if w := l.wire(); w != nil {
+		return w.sockError(l)
 	}
 	return l.sysError()
 }
@@ -121,22 +121,22 @@ func (l *link) sysError() error {
 }
 
 func (l *link) wireHungUp() bool {
-	if l.wire != nil {
-		return l.wire.hungUp(l)
+	if w := l.wire(); w != nil {
+		return w.hungUp(l)
 	}
 	return l.th.io.HungUp(int(l.fd))
 }
 
 func (l *link) wireCloseWrite() error {
-	if l.wire != nil {
-		return l.wire.closeWrite(l)
+	if w := l.wire(); w != nil {
+		return w.closeWrite(l)
 	}
 	return l.th.io.CloseWrite(int(l.fd))
 }
 
 func (l *link) wireClose() error {
-	if l.wire != nil {
-		return l.wire.close(l)
+	if w := l.wire(); w != nil {
+		return w.close(l)
 	}
 	return l.th.io.Close(int(l.fd))
 }

@@ -111,7 +111,7 @@ func (th *Thread) workDone(c *Conn, done func(*Conn) error, failed *PanicError) 
 	var err error
 	if failed != nil {
 		th.stats.Panics++
-		c.vh.log.Error("panic in a worker", "conn", c.String(), "panic", failed.Value)
+		c.vh().log.Error("panic in a worker", "conn", c.String(), "panic", failed.Value)
 		err = failed
 	} else {
 		err = done(c)

@@ -66,11 +66,11 @@ type ClosedHandler interface {
 // given to, and takes one message, fragment or control frame there. Its methods
 // do not keep what they are given. Loop thread only.
 type WSWriter struct {
-	c    *Conn
-	n    uint32 // bytes of the write that was accepted
-	live bool
-	used bool
+	c *Conn // of a wsRole, which has the writer's state
 }
+
+// role returns the role; every writer's conn has had one.
+func (w *WSWriter) role() *wsRole { return w.c.link.role.(*wsRole) }
 
 // Text sends a text message. p is the caller's again when Text returns; it must
 // be UTF-8. Errors: ErrAlreadyWritten, ErrWriterExpired, ErrTooLong,
@@ -100,18 +100,17 @@ func (w *WSWriter) Ping(data []byte) error {
 		return err
 	}
 	if len(data) > 125 {
-		w.used = false
+		w.unused()
 		return ErrControlTooLong
 	}
-	r := w.c.link.role.(*wsRole)
-	r.frame(w.c.link, ws.Ping, true, data)
+	w.role().frame(w.c.link, ws.Ping, true, data)
 	return nil
 }
 
 // Allowance returns how many bytes can be written now without being kept in
 // memory of ours beyond the cork; it is never 0 in a Writable callback.
 func (w *WSWriter) Allowance() int {
-	if !w.live {
+	if w.c == nil || !w.role().is(wsLive) {
 		return 0
 	}
 	return w.c.link.role.allowance(w.c)
@@ -121,9 +120,8 @@ func (w *WSWriter) part(p []byte, op ws.Opcode, first, final bool) error {
 	if err := w.take(len(p)); err != nil {
 		return err
 	}
-	r := w.c.link.role.(*wsRole)
-	if err := r.data(w.c, p, op, first, final); err != nil {
-		w.used = false
+	if err := w.role().data(w.c, p, op, first, final); err != nil {
+		w.unused()
 		return err
 	}
 	return nil
@@ -131,14 +129,19 @@ func (w *WSWriter) part(p []byte, op ws.Opcode, first, final bool) error {
 
 // take uses the writer up.
 func (w *WSWriter) take(n int) error {
-	if !w.live {
+	if w.c == nil || !w.role().is(wsLive) {
 		return ErrWriterExpired
 	}
-	if w.used {
-		w.c.vh.log.Warn("illegal back-to-back write; the second is refused",
-			"conn", w.c.String(), "first", w.n, "second", n)
+	r := w.role()
+	if r.is(wsUsed) {
+		w.c.vh().log.Warn("illegal back-to-back write; the second is refused",
+			"conn", w.c.String(), "first", r.wrote, "second", n)
 		return ErrAlreadyWritten
 	}
-	w.used, w.n = true, uint32(n)
+	r.bits |= wsUsed
+	r.wrote = uint32(n)
 	return nil
 }
+
+// unused takes take back: nothing was written.
+func (w *WSWriter) unused() { w.role().bits &^= wsUsed }

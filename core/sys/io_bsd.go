@@ -38,7 +38,7 @@ func writev(fd int, a, b []byte) (int, syscall.Errno) {
 	return n + m, 0
 }
 
-func accept(fd int) (int, unix.Sockaddr, error) {
+func (io *IO) accept(fd int) (int, Addr, syscall.Errno) {
 	syscall.ForkLock.RLock()
 	nfd, sa, err := unix.Accept(fd)
 	if err == nil {
@@ -46,13 +46,13 @@ func accept(fd int) (int, unix.Sockaddr, error) {
 	}
 	syscall.ForkLock.RUnlock()
 	if err != nil {
-		return -1, nil, err
+		return -1, Addr{}, errnoOf(err)
 	}
 	if err := unix.SetNonblock(nfd, true); err != nil {
 		unix.Close(nfd)
-		return -1, nil, err
+		return -1, Addr{}, errnoOf(err)
 	}
-	return nfd, sa, nil
+	return nfd, addrOf(sa), 0
 }
 
 // SetKeepAlive turns on TCP keepalive; idle, interval and probes are the

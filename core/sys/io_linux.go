@@ -1,6 +1,9 @@
 package sys
 
 import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -35,8 +38,40 @@ func writev(fd int, a, b []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-func accept(fd int) (int, unix.Sockaddr, error) {
-	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+// accept reads the peer's address into memory of the thread's: the wrapper of
+// package unix allocates it.
+func (io *IO) accept(fd int) (int, Addr, syscall.Errno) {
+	size := uint32(len(io.name))
+	n, _, e := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&io.name)), uintptr(unsafe.Pointer(&size)),
+		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if e != 0 {
+		return -1, Addr{}, e
+	}
+	return int(n), addrOfName(io.name[:size]), 0
+}
+
+// addrOfName reads a struct sockaddr; netip.AddrPort with a zone for an address
+// that has a scope.
+func addrOfName(b []byte) Addr {
+	const family, port, ip4, ip6, scope = 0, 2, 4, 8, 24
+	if len(b) < ip4+4 {
+		return Addr{}
+	}
+	n := binary.BigEndian.Uint16(b[port:])
+	switch binary.NativeEndian.Uint16(b[family:]) {
+	case unix.AF_INET:
+		return Addr{netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[ip4:])), n)}
+	case unix.AF_INET6:
+		if len(b) < scope+4 {
+			return Addr{}
+		}
+		a := netip.AddrFrom16([16]byte(b[ip6:])).Unmap()
+		if z := binary.NativeEndian.Uint32(b[scope:]); z != 0 && a.Is6() {
+			a = a.WithZone(strconv.FormatUint(uint64(z), 10))
+		}
+		return Addr{netip.AddrPortFrom(a, n)}
+	}
+	return Addr{}
 }
 
 // SetKeepAlive turns on TCP keepalive: the first probe after idle, one every

@@ -57,12 +57,9 @@ func (io *IO) Write(fd int, head, tail []byte) (int, syscall.Errno) {
 func (io *IO) Accept(fd int) (nfd int, peer Addr, errno syscall.Errno) {
 	for {
 		io.Accepts++
-		nfd, sa, err := accept(fd)
-		if err == nil {
-			return nfd, addrOf(sa), 0
-		}
-		if e := errnoOf(err); e != syscall.EINTR {
-			return -1, Addr{}, e
+		nfd, peer, e := io.accept(fd)
+		if e != syscall.EINTR {
+			return nfd, peer, e
 		}
 	}
 }

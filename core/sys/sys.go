@@ -28,7 +28,10 @@ type Counts struct {
 
 // IO makes the system calls of one service thread and counts them. Loop thread
 // only.
-type IO struct{ Counts }
+type IO struct {
+	Counts
+	name [128]byte // of the peer of an accepted connection (struct sockaddr_storage)
+}
 
 // Now returns the time; the only place of core that asks for it.
 func Now() time.Time { return time.Now() }

@@ -2,9 +2,9 @@ package timer
 
 // push puts n into the heap, a binary min-heap by deadline.
 func (q *Queue[T]) push(n *Node[T], when int64) {
-	n.when, n.pass, n.inHeap = when, q.pass, true
+	n.when, n.pass = when, q.pass
 	q.heap = append(q.heap, n)
-	n.slot = int32(len(q.heap) - 1)
+	n.at = int32(len(q.heap))
 	q.up(len(q.heap) - 1)
 	q.n++
 }
@@ -19,13 +19,13 @@ func (q *Queue[T]) remove(i int) {
 		q.up(i)
 		q.down(i)
 	}
-	n.inHeap, n.slot = false, 0
+	n.at = 0
 }
 
 func (q *Queue[T]) swap(i, j int) {
 	h := q.heap
 	h[i], h[j] = h[j], h[i]
-	h[i].slot, h[j].slot = int32(i), int32(j)
+	h[i].at, h[j].at = int32(i+1), int32(j+1)
 }
 
 func (q *Queue[T]) up(i int) {

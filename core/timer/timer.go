@@ -23,13 +23,11 @@ type Node[T any] struct {
 	prev, next *Node[T]
 	when       int64  // ns on the caller's scale
 	pass       uint32 // the Expire pass in which it was armed
-	list       uint8  // 1-based index into Queue.lists
-	inHeap     bool
-	slot       int32 // index in the heap
+	at         int32  // 0: not armed; i+1: at i in the heap; -(i+1): in list i
 }
 
 // Armed reports whether the node is waiting.
-func (n *Node[T]) Armed() bool { return n.list != 0 || n.inHeap }
+func (n *Node[T]) Armed() bool { return n.at != 0 }
 
 // When returns the deadline of an armed node, in ns.
 func (n *Node[T]) When() int64 { return n.when }
@@ -60,7 +58,7 @@ func (q *Queue[T]) Set(n *Node[T], now, d int64) {
 		return
 	}
 	l := &q.lists[i]
-	n.when, n.pass, n.list = now+d, q.pass, uint8(i+1)
+	n.when, n.pass, n.at = now+d, q.pass, -int32(i+1)
 	n.prev = l.tail
 	if l.tail != nil {
 		l.tail.next = n
@@ -80,8 +78,8 @@ func (q *Queue[T]) SetAt(n *Node[T], when int64) {
 // Stop disarms n and reports whether it was armed.
 func (q *Queue[T]) Stop(n *Node[T]) bool {
 	switch {
-	case n.list != 0:
-		l := &q.lists[n.list-1]
+	case n.at < 0:
+		l := &q.lists[-n.at-1]
 		if n.prev != nil {
 			n.prev.next = n.next
 		} else {
@@ -92,9 +90,9 @@ func (q *Queue[T]) Stop(n *Node[T]) bool {
 		} else {
 			l.tail = n.prev
 		}
-		n.prev, n.next, n.list = nil, nil, 0
-	case n.inHeap:
-		q.remove(int(n.slot))
+		n.prev, n.next, n.at = nil, nil, 0
+	case n.at > 0:
+		q.remove(int(n.at - 1))
 	default:
 		return false
 	}

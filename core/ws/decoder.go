@@ -2,6 +2,7 @@ package ws
 
 import (
 	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -9,12 +10,12 @@ import (
 type Decoder struct {
 	left  int64 // bytes of the current data frame still to come
 	total int64 // bytes of the message so far, with the whole current frame
-	err   *PeerError
 	mask  [4]byte
 	utf8  UTF8
 	pos   uint8 // rotation of the mask
 	op    Opcode
 	flags decFlags
+	bad   uint8 // 1-based index into peerErrors of the error that ended it
 }
 
 type decFlags uint8
@@ -61,14 +62,14 @@ func (d *Decoder) Next(p []byte, lim *Limits) (ev Event, n int, err error) {
 // Decode is Next with the event written to *ev: copying one costs as much as
 // finding a small frame.
 func (d *Decoder) Decode(p []byte, lim *Limits, ev *Event) (n int, err error) {
-	if d.flags == 0 && len(p) >= smallHeader && d.err == nil {
+	if d.flags == 0 && len(p) >= smallHeader && d.bad == 0 {
 		if op, n := small(p, lim); n != 0 {
 			return n, d.whole(op, p[:n:n], lim, ev)
 		}
 	}
 	*ev = Event{}
-	if d.err != nil {
-		return 0, d.err
+	if d.bad != 0 {
+		return 0, peerErrors[d.bad-1]
 	}
 	if d.is(dfClosed) {
 		return len(p), nil
@@ -76,10 +77,15 @@ func (d *Decoder) Decode(p []byte, lim *Limits, ev *Event) (n int, err error) {
 	n, e := d.find(p, lim, ev)
 	if e != nil {
 		*ev = Event{}
-		d.err = e
-		return n, e
+		return n, d.fail(e)
 	}
 	return n, nil
+}
+
+// fail ends the decoder with e.
+func (d *Decoder) fail(e *PeerError) error {
+	d.bad = uint8(1 + slices.Index(peerErrors[:], e))
+	return e
 }
 
 // find is the general case.
@@ -144,8 +150,7 @@ func (d *Decoder) whole(op Opcode, frame []byte, lim *Limits, ev *Event) error {
 	if op == Text && !lim.NoUTF8 {
 		if rest := skipASCII(payload); len(rest) > 0 && !utf8.Valid(rest) {
 			*ev = Event{}
-			d.err = ErrUTF8
-			return d.err
+			return d.fail(ErrUTF8)
 		}
 	}
 	*ev = Event{Kind: Data, Op: op, First: true, Final: true, Payload: payload}

@@ -33,3 +33,22 @@ var (
 	ErrFrameSize    = &PeerError{CloseTooBig, "frame over the limit", "7.4.1"}
 	ErrMessageSize  = &PeerError{CloseTooBig, "message over the limit", "7.4.1"}
 )
+
+// peerErrors are all of them, so that a decoder need keep only a number.
+var peerErrors = [...]*PeerError{
+	ErrOpcode,
+	ErrRSV,
+	ErrLength,
+	ErrUnmasked,
+	ErrMasked,
+	ErrContinuation,
+	ErrInterleaved,
+	ErrFragControl,
+	ErrLongControl,
+	ErrClosePayload,
+	ErrCloseCode,
+	ErrUTF8,
+	ErrCloseUTF8,
+	ErrFrameSize,
+	ErrMessageSize,
+}

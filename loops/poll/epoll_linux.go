@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyloop/core/fds"
 	"anyloop/core/loop"
 )
 
@@ -22,7 +23,7 @@ const batch = 256
 // epoll watches with epoll(7), level-triggered.
 type epoll struct {
 	ep     int
-	gens   []int32 // generation of each descriptor's registration, 0: none
+	gens   fds.Table[int32] // generation of each descriptor's registration, 0: none
 	gen    int32
 	events []unix.EpollEvent
 	n, at  int
@@ -39,17 +40,14 @@ func newEpoll() (poller, error) {
 
 func (e *epoll) ctl(op, fd int, ev loop.Events) error {
 	// The masks of epoll and poll(2) have the same values.
-	return unix.EpollCtl(e.ep, op, fd, &unix.EpollEvent{Events: uint32(ev), Fd: int32(fd), Pad: e.gens[fd]})
+	return unix.EpollCtl(e.ep, op, fd, &unix.EpollEvent{Events: uint32(ev), Fd: int32(fd), Pad: e.gens.Get(fd)})
 }
 
 func (e *epoll) add(fd int, ev loop.Events) error {
-	for fd >= len(e.gens) {
-		e.gens = append(e.gens, make([]int32, max(64, len(e.gens)))...)
-	}
 	e.gen = e.gen&(1<<31-2) + 1 // never 0
-	e.gens[fd] = e.gen
+	e.gens.Set(fd, e.gen)
 	if err := e.ctl(unix.EPOLL_CTL_ADD, fd, ev); err != nil {
-		e.gens[fd] = 0
+		e.gens.Set(fd, 0)
 		return err
 	}
 	return nil
@@ -59,7 +57,7 @@ func (e *epoll) change(fd int, _, next loop.Events) { e.ctl(unix.EPOLL_CTL_MOD, 
 
 func (e *epoll) del(fd int) {
 	e.ctl(unix.EPOLL_CTL_DEL, fd, 0)
-	e.gens[fd] = 0
+	e.gens.Set(fd, 0)
 }
 
 // wait: while there is work, the set is asked without blocking and without
@@ -96,7 +94,7 @@ func (e *epoll) next() (int, loop.Events, bool) {
 		ev := &e.events[e.at]
 		e.at++
 		// What was collected for a registration that is gone is dropped.
-		if fd := int(ev.Fd); e.gens[fd] == ev.Pad {
+		if fd := int(ev.Fd); e.gens.Get(fd) == ev.Pad {
 			return fd, loop.Events(ev.Events), true
 		}
 	}
