@@ -159,8 +159,7 @@ func (c *Conn) ask() {
 
 // mayWrite reports whether a writer can be handed out now.
 func (c *Conn) mayWrite() bool {
-	return c.state == stOpen && c.cause() == nil && !c.link.choked() &&
-		c.link.flags&(lfDoomed|lfDead|lfTxDead|lfFinish) == 0 && c.link.role.allowance(c) > 0
+	return c.Open() && !c.link.choked() && c.link.flags&lfMute == 0 && c.link.role.allowance(c) > 0
 }
 
 // offer gives the conn its Writable if it asked and may write. The request is

@@ -91,6 +91,9 @@ func (th *Thread) newLink(fd int, r role) *link {
 	return l
 }
 
+// lfMute: nothing can be written.
+const lfMute = lfDoomed | lfDead | lfTxDead | lfFinish
+
 func (l *link) is(f linkFlags) bool { return l.flags&f != 0 }
 
 // keep returns the store, making it.

@@ -83,11 +83,11 @@ func (o *Outbox) Policy() Policy { return o.kind.policy }
 // conn is in service, without a copy of ours. Otherwise a copy is kept; m.Data
 // is the caller's again in any case. Errors: ErrConnClosed, ErrTooLong, ErrFull.
 func (o *Outbox) Send(m Message) error {
+	if r := o.atOnce(); r != nil {
+		return r.message(o.c.link, o.kind.lim, m)
+	}
 	if o.over() {
 		return ErrConnClosed
-	}
-	if r := o.direct(); r != nil && o.c.link.th.cur == o.c.link {
-		return r.data(o.c, m.Data, m.opcode(), true, true)
 	}
 	return o.keep(outItem{data: m.Data, binary: m.Binary})
 }
@@ -99,11 +99,11 @@ func (o *Outbox) Text(s string) error { return o.Send(Message{Data: []byte(s)}) 
 // is made, whether it goes out at once or has to wait. Its whole length counts
 // toward OutboxBytes all the same.
 func (o *Outbox) SendShared(s *Shared) error {
+	if o.atOnce() != nil {
+		return o.c.sendShared(s)
+	}
 	if o.over() {
 		return ErrConnClosed
-	}
-	if o.direct() != nil && o.c.link.th.cur == o.c.link {
-		return o.c.sendShared(s)
 	}
 	return o.keep(outItem{shared: s})
 }
@@ -111,13 +111,16 @@ func (o *Outbox) SendShared(s *Shared) error {
 // over reports whether nothing can be sent any more.
 func (o *Outbox) over() bool { return !o.c.Open() || o.c.link.is(lfTxDead) }
 
-// direct returns the role if a message need not wait: nothing else does, the
-// wire takes more, and no message of fragments is half sent.
-func (o *Outbox) direct() *wsRole {
-	if o.Len() > 0 || !o.c.mayWrite() {
+// atOnce returns the role if a message need not wait: the link is in service,
+// nothing else waits, the wire takes more, and no message of fragments is half
+// sent.
+func (o *Outbox) atOnce() *wsRole {
+	c := o.c
+	l := c.link
+	if l.th.cur != l || o.Len() > 0 || !c.Open() || l.flags&lfMute != 0 || l.choked() {
 		return nil
 	}
-	if r, ok := o.c.link.role.(*wsRole); ok && !r.is(wsTxOpen) {
+	if r, ok := l.role.(*wsRole); ok && !r.is(wsTxOpen) {
 		return r
 	}
 	return nil

@@ -32,12 +32,20 @@ func (r *wsRole) seldom() *wsRare {
 	return r.rare
 }
 
-type wsLimits struct{ ws.Limits }
+type wsLimits struct {
+	ws.Limits
+	small int // the longest message that Decoder.Small may find
+}
 
 func newWSLimits(l *Limits) wsLimits {
-	lim := wsLimits{ws.Limits{MaxFrame: l.MaxFrame, RxPiece: max(l.RxPiece, 0)}}
+	lim := wsLimits{ws.Limits{MaxFrame: l.MaxFrame, RxPiece: max(l.RxPiece, 0)}, ws.MaxSmall}
 	if l.MaxMessage > 0 {
 		lim.MaxMessage = l.MaxMessage
+	}
+	for _, most := range []int64{lim.MaxFrame, lim.MaxMessage, int64(lim.RxPiece)} {
+		if most > 0 {
+			lim.small = int(min(int64(lim.small), most))
+		}
 	}
 	return lim
 }
@@ -100,14 +108,13 @@ func newWS(c *Conn, h WSHandler, side ws.Side, z *packer) *wsRole {
 
 func (r *wsRole) input(l *link, p []byte) int {
 	c := l.own()
-	lim := &c.vh().wsLimits.Limits
+	lim := &c.vh().wsLimits
 	if r.zip() != nil {
-		if lim = &c.vh().zLimits.Limits; !r.inflateHeld(l) {
+		if lim = &c.vh().zLimits; !r.inflateHeld(l) {
 			return 0
 		}
 	}
 	used := 0
-	var ev ws.Event
 	for used < len(p) {
 		if c.pause != 0 && c.state == stOpen {
 			l.flags |= lfAgain
@@ -116,22 +123,36 @@ func (r *wsRole) input(l *link, p []byte) int {
 		if r.sub >= wsEchoed || l.flags&(lfDoomed|lfFinish) != 0 {
 			return len(p) // nothing counts any more
 		}
-		n, err := r.dec.Decode(p[used:], lim, &ev)
-		used += n
-		if err != nil {
-			r.broken(l, err)
-			return len(p)
+		if data, op, n := r.dec.Small(p[used:], lim.small, &lim.Limits); n > 0 {
+			used += n
+			r.receive(c, Fragment{Data: data, Binary: op == ws.Binary, First: true, Final: true})
+			continue
 		}
-		if ev.Kind == ws.None {
-			return used
-		}
-		r.event(l, &ev)
-		if l.is(lfHolds) {
-			l.flags |= lfAgain
+		n, more := r.decode(l, p[used:], &lim.Limits)
+		if used += n; !more {
 			return used
 		}
 	}
 	return used
+}
+
+// decode consumes one event.
+func (r *wsRole) decode(l *link, p []byte, lim *ws.Limits) (n int, more bool) {
+	var ev ws.Event
+	n, err := r.dec.Decode(p, lim, &ev)
+	if err != nil {
+		r.broken(l, err)
+		return len(p), false
+	}
+	if ev.Kind == ws.None {
+		return n, false
+	}
+	r.event(l, &ev)
+	if l.is(lfHolds) {
+		l.flags |= lfAgain
+		return n, false
+	}
+	return n, true
 }
 
 func (r *wsRole) event(l *link, ev *ws.Event) {
@@ -145,7 +166,8 @@ func (r *wsRole) event(l *link, ev *ws.Event) {
 			r.inflate(l, ev)
 			return
 		}
-		r.receive(c, ev)
+		r.receive(c, Fragment{Data: ev.Payload, Binary: ev.Op == ws.Binary,
+			First: ev.First, Final: ev.Final, Remaining: ev.Remaining})
 	case ws.KindPing:
 		r.gotPing(l, ev.Payload)
 	case ws.KindPong:
@@ -165,9 +187,9 @@ func (r *wsRole) event(l *link, ev *ws.Event) {
 
 // receive hands one piece to the handler, then, if it asked and the wire takes
 // more, the writer: so an echo is answered piece by piece into one cork.
-func (r *wsRole) receive(c *Conn, ev *ws.Event) {
+func (r *wsRole) receive(c *Conn, f Fragment) {
 	th := c.link.th
-	if ev.Final {
+	if f.Final {
 		th.stats.Messages++
 	}
 	if lim := &c.vh().limits; lim.IdleTimeout > 0 {
@@ -176,12 +198,11 @@ func (r *wsRole) receive(c *Conn, ev *ws.Event) {
 	}
 	c.flags |= cfInside
 	c.calling("Receive")
-	err := r.h.Receive(c, Fragment{Data: ev.Payload, Binary: ev.Op == ws.Binary,
-		First: ev.First, Final: ev.Final, Remaining: ev.Remaining})
+	err := r.h.Receive(c, f)
 	c.called()
 	c.flags &^= cfInside
 	if debugging {
-		spoil(ev.Payload)
+		spoil(f.Data)
 	}
 	if c.after(err) {
 		c.offer()
@@ -195,6 +216,38 @@ func (r *wsRole) writable(c *Conn) {
 	c.called()
 	r.bits &^= wsLive
 	c.after(err)
+}
+
+// message sends a whole message; none of fragments is half sent.
+func (r *wsRole) message(l *link, lim *Limits, m Message) error {
+	if over(len(m.Data), lim.WriteLimit) {
+		return ErrTooLong
+	}
+	l.th.stats.Sent++
+	if z := r.zip(); z != nil && z.packs(true, true, len(m.Data)) {
+		r.pack(l, m.opcode(), true, true, m.Data)
+		return nil
+	}
+	if r.is(wsClient) || !l.corkSmall(m.opcode(), m.Data) {
+		r.frame(l, m.opcode(), true, m.Data)
+	}
+	return nil
+}
+
+// corkSmall puts a frame of a server's that is short, as most are, behind what is
+// corked, if there is room.
+func (l *link) corkSmall(op ws.Opcode, p []byte) bool {
+	th := l.th
+	at := len(th.cork)
+	if len(p) > ws.MaxSmall || at+2+len(p) > corkSize || l.choked() || cap(th.cork) < corkSize {
+		return false
+	}
+	b := th.cork[:at+2+len(p)]
+	b[at] = 0x80 | byte(op) // FIN
+	b[at+1] = byte(len(p))
+	copy(b[at+2:], p)
+	th.cork = b
+	return true
 }
 
 // data encodes a message or fragment into the link's output.

@@ -142,7 +142,7 @@ func (r *wsRole) inflateSome(l *link, src []byte, final bool) {
 			}
 			ev := ws.Event{Kind: ws.Data, Op: z.op, Payload: out, First: z.first, Final: done}
 			z.first = false
-			r.receive(c, &ev)
+			r.receive(c, Fragment{Data: ev.Payload, Binary: ev.Op == ws.Binary, First: ev.First, Final: ev.Final, Remaining: ev.Remaining})
 		}
 		left -= len(out)
 		switch {

@@ -153,7 +153,7 @@ func (th *Thread) ServiceFD(p *loop.PollFD) bool {
 		th.start()
 	}
 	th.serviceLink(l, ev)
-	th.leave()
+	th.busy.Store(0) // the turn goes on: ServicePending ends it
 	return true
 }
 

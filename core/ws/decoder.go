@@ -62,11 +62,6 @@ func (d *Decoder) Next(p []byte, lim *Limits) (ev Event, n int, err error) {
 // Decode is Next with the event written to *ev: copying one costs as much as
 // finding a small frame.
 func (d *Decoder) Decode(p []byte, lim *Limits, ev *Event) (n int, err error) {
-	if d.flags == 0 && len(p) >= smallHeader && d.bad == 0 {
-		if op, n := small(p, lim); n != 0 {
-			return n, d.whole(op, p[:n:n], lim, ev)
-		}
-	}
 	*ev = Event{}
 	if d.bad != 0 {
 		return 0, peerErrors[d.bad-1]
@@ -126,35 +121,35 @@ func (d *Decoder) find(p []byte, lim *Limits, ev *Event) (n int, err *PeerError)
 // smallHeader is the size of the header of a small masked frame.
 const smallHeader = 6
 
-// small recognises the usual frame between messages, so that it need not go
-// through the general case: a whole message, masked, of at most 125 bytes that
-// are all there, within every limit. n is the size of the frame, 0 if it is not
-// such a one.
-func small(p []byte, lim *Limits) (op Opcode, n int) {
-	size := int(p[1]) - 0x80 // negative: not masked
-	if b := p[0] &^ 3; b != 0x80 || p[0] == 0x80 || p[0] == 0x83 || uint(size) > maxControl || len(p)-smallHeader < size {
-		return 0, 0
-	}
-	if lim.MaxFrame > 0 && int64(size) > lim.MaxFrame || lim.MaxMessage > 0 && int64(size) > lim.MaxMessage ||
-		lim.RxPiece > 0 && size > lim.RxPiece {
-		return 0, 0
-	}
-	return Opcode(p[0] & 0xf), smallHeader + size
-}
+// MaxSmall is the longest payload that Small finds.
+const MaxSmall = maxControl
 
-// whole hands out a small frame. The state between messages does not change.
-func (d *Decoder) whole(op Opcode, frame []byte, lim *Limits, ev *Event) error {
-	payload := frame[smallHeader:]
-	key := uint64(binary.LittleEndian.Uint32(frame[2:]))
-	maskWords(key<<32|key, payload)
+// Small is a short cut for what servers get most: between two messages, one whole
+// message of at most most bytes (not more than MaxSmall) in one masked frame that
+// is all there. n is how much of p that is, and 0 if p does not begin with such a
+// frame, or it is not right: then Decode knows. The payload is unmasked in place.
+// No limit but most is looked at.
+func (d *Decoder) Small(p []byte, most int, lim *Limits) (payload []byte, op Opcode, n int) {
+	if len(p) < smallHeader || d.flags != 0 || d.bad != 0 {
+		return nil, 0, 0
+	}
+	op = Opcode(p[0] - 0x80) // FIN, and no reserved bit
+	size := int(p[1]) - 0x80 // negative: not masked
+	if op-Text > Binary-Text || uint(size) > uint(most) || len(p)-smallHeader < size {
+		return nil, 0, 0
+	}
+	n = smallHeader + size
+	key := uint64(binary.LittleEndian.Uint32(p[2:]))
+	key |= key << 32
+	payload = p[smallHeader:n:n]
+	maskWords(key, payload)
 	if op == Text && !lim.NoUTF8 {
 		if rest := skipASCII(payload); len(rest) > 0 && !utf8.Valid(rest) {
-			*ev = Event{}
-			return d.fail(ErrUTF8)
+			maskWords(key, payload) // as it came
+			return nil, 0, 0
 		}
 	}
-	*ev = Event{Kind: Data, Op: op, First: true, Final: true, Payload: payload}
-	return nil
+	return payload, op, n
 }
 
 // early refuses a frame whose first bytes are wrong already, so that a peer

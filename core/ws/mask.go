@@ -30,6 +30,14 @@ func maskFrom(key [4]byte, pos uint8, b []byte) uint8 {
 
 // maskWords masks b with the key, twice in k, by words of eight bytes.
 func maskWords(k uint64, b []byte) {
+	for len(b) >= 32 {
+		w := b[:32:32]
+		binary.LittleEndian.PutUint64(w, binary.LittleEndian.Uint64(w)^k)
+		binary.LittleEndian.PutUint64(w[8:], binary.LittleEndian.Uint64(w[8:])^k)
+		binary.LittleEndian.PutUint64(w[16:], binary.LittleEndian.Uint64(w[16:])^k)
+		binary.LittleEndian.PutUint64(w[24:], binary.LittleEndian.Uint64(w[24:])^k)
+		b = b[32:]
+	}
 	for len(b) >= 8 {
 		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^k)
 		b = b[8:]
