@@ -175,5 +175,5 @@ func (r *wsRole) eof(l *link) {
 		l.quit(c.cause)
 		return
 	}
-	l.quit(errPeerGone)
+	l.quit(l.peerGone())
 }

@@ -18,8 +18,10 @@ type tlsWire struct {
 	info  func(*Conn, TLSEvent) error
 	owed  int  // bytes that TLS itself had to say while the wire refuses
 	job   bool // a worker has the private key
+	due   bool // a step of the handshake can be taken without further input
 	began bool // the handshake
 	over  bool // nothing is encrypted any more
+	noted bool // the peer has said that it sends no more
 }
 
 // maxOwed is how much TLS itself may have to say to a peer that takes nothing,
@@ -63,7 +65,7 @@ func (l *link) beginTLS(s *tlsio.Session, info func(*Conn, TLSEvent) error, p []
 	}
 	l.wire = t
 	l.flags |= lfTLS | lfShaking
-	l.th.shakes.running++
+	l.th.shakes.take(l)
 	t.store(p)
 }
 
@@ -91,6 +93,15 @@ func (t *tlsWire) store(p []byte) {
 // flooded reports whether the peer makes TLS itself talk and does not listen.
 func (t *tlsWire) flooded(l *link) bool { return t.owed > maxOwed && l.choked() }
 
+// listened: the peer has taken all that waited. What a flood has left undecrypted
+// goes on.
+func (t *tlsWire) listened(l *link) {
+	if t.owed > maxOwed && t.s.Ready() {
+		l.th.queue(l.own)
+	}
+	t.owed = 0
+}
+
 // receiveTLS is receive for a link that speaks TLS.
 func (l *link) receiveTLS() {
 	th := l.th
@@ -109,7 +120,7 @@ func (l *link) receiveTLS() {
 			l.readFailed(err)
 			return
 		case n == 0:
-			l.endOfCipher()
+			l.endOfStream()
 			return
 		}
 		th.stats.BytesIn += uint64(n)
@@ -117,7 +128,7 @@ func (l *link) receiveTLS() {
 			continue
 		}
 		l.feedTLS(th.cipher[:n])
-		if n < len(th.cipher) && l.flags&lfHangup == 0 || !l.mayRead() {
+		if n < len(th.cipher) && l.flags&lfHangup == 0 || !l.mayRead() || l.is(lfShakeTurn) {
 			return
 		}
 	}
@@ -138,17 +149,6 @@ func (l *link) feedTLS(p []byte) {
 // has had its turn. A descriptor is not read meanwhile.
 const maxFlight = 256 << 10
 
-// endOfCipher: the wire's stream is over. Without close_notify before it the
-// peer, or somebody on the way, has cut it off.
-func (l *link) endOfCipher() {
-	if l.is(lfShaking) && !l.is(lfFinish) {
-		l.flags |= lfEOF
-		l.doom(errHandshakeCut)
-		return
-	}
-	l.endOfStream()
-}
-
 var errHandshakeCut = &TransportError{Op: "tls", Err: errors.New("the peer closed the connection during the handshake")}
 
 // unseal goes on with the handshake, or decrypts what is there and hands it up,
@@ -158,7 +158,7 @@ func (l *link) unseal() {
 	if l.is(lfShaking) && !l.shake(t) {
 		return
 	}
-	for l.is(lfTLS) && l.mayTake() && !t.over && !t.flooded(l) && t.s.Ready() {
+	for l.tls() == t && l.mayTake() && !t.over && !t.flooded(l) && t.s.Ready() {
 		if !l.openRecord(t) {
 			return
 		}
@@ -181,6 +181,7 @@ func (l *link) openRecord(t *tlsWire) bool {
 	case err == nil || err == tlsio.ErrAgain:
 		return true
 	case err == io.EOF:
+		t.noted = true
 		if !l.is(lfEOF) {
 			l.endOfStream()
 		}

@@ -61,8 +61,8 @@ func dialEnds(s *scene) error {
 
 // reset ends a connection with RST.
 func reset(c *served) {
-	c.Conn.(*net.TCPConn).SetLinger(0)
-	c.Close()
+	c.raw().(*net.TCPConn).SetLinger(0)
+	c.raw().Close()
 }
 
 // blackHole: where nothing answers, the limit and Drop end the connecting.
@@ -73,7 +73,7 @@ func (s *scene) blackHole() error {
 	}
 	defer fill()
 	files := len(openFiles())
-	slow, dropped := s.guest(0, core.Dial{URL: "ws://" + hole}), s.guest(s.threads-1, core.Dial{URL: "ws://" + hole})
+	slow, dropped := s.guest(0, core.Dial{URL: s.scheme() + "://" + hole}), s.guest(s.threads-1, core.Dial{URL: s.scheme() + "://" + hole})
 	s.laps()
 	s.with(dropped.conn, func(c *core.Conn) { s.no(c.Drop()) })
 	s.was(dropped, "dropped while connecting", caused(core.ErrDrop))
@@ -99,10 +99,10 @@ func dialStop(s *scene) error {
 		th := i % s.threads
 		underway = append(underway, s.guest(th, core.Dial{URL: p.url()}))
 		p.asked() // and no answer
-		underway = append(underway, s.guest(th, core.Dial{URL: "ws://" + hole + "/"}))
+		underway = append(underway, s.guest(th, core.Dial{URL: s.scheme() + "://" + hole + "/"}))
 	}
 	for range 5 {
-		g := s.guest(0, core.Dial{URL: "ws://test/", Addr: s.addr})
+		g := s.guest(0, core.Dial{URL: s.scheme() + "://test/", Addr: s.addr})
 		s.is(g, "a client of ourselves")
 		open = append(open, g)
 	}

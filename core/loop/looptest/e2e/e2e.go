@@ -23,6 +23,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,8 @@ type Host struct {
 	Held int
 	// Bound is how long to wait for what must happen; default Bound.
 	Bound time.Duration
+	// Wire is what the engine and its peers speak; default Plain.
+	Wire Wire
 	// Limits declares, by case, what the backend does not do.
 	Limits map[string]Result
 	// Err, if set, is why there is no such host: the case "threads" is then
@@ -147,7 +150,7 @@ var cases = []kase{
 // Cases returns the names of the cases.
 func Cases() []string {
 	var all []string
-	for _, k := range cases {
+	for _, k := range slices.Concat(cases, tlsCases) {
 		all = append(all, k.name)
 	}
 	return all
@@ -157,7 +160,7 @@ func Cases() []string {
 func Shows(name string) string { return find(name).shows }
 
 func find(name string) kase {
-	for _, k := range cases {
+	for _, k := range slices.Concat(cases, tlsCases) {
 		if k.name == name {
 			return k
 		}
@@ -165,13 +168,16 @@ func find(name string) kase {
 	return kase{}
 }
 
-// Run runs every case as a subtest, each over a fresh host with that many
-// service threads, and returns how they ended.
+// Run runs every case that is asked without TLS as a subtest, each over a fresh
+// host with that many service threads, and returns how they ended.
 func Run(t *testing.T, threads int, newHost func(t testing.TB, threads int) Host) Results {
 	t.Helper()
 	Warm(t, threads, newHost)
 	all := Results{}
 	for _, name := range Cases() {
+		if Wires(name)[0] != Plain {
+			continue
+		}
 		t.Run(name, func(t *testing.T) { all[name] = RunCase(t, name, threads, newHost) })
 	}
 	return all
@@ -206,6 +212,9 @@ func RunCase(t testing.TB, name string, threads int, newHost func(t testing.TB, 
 	}()
 	s.host = newHost(t, s.threads).or()
 	declared, limited := s.host.Limits[name]
+	if !slices.Contains(Wires(name), s.host.Wire) {
+		t.Fatalf("e2e: %s is not asked over %v", name, s.host.Wire)
+	}
 	if why := s.unavailable(name); why != "" {
 		return Result{Lacks, why}
 	}

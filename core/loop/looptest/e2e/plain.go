@@ -15,7 +15,8 @@ import (
 	"anyloop/core/ws"
 )
 
-// plain is a server that the engine's clients come to, written with package net.
+// plain is a server that the engine's clients come to, written with package net and,
+// over TLS, crypto/tls.
 type plain struct {
 	s     *scene
 	ln    net.Listener
@@ -30,7 +31,7 @@ func (s *scene) plain(network, addr string) *plain {
 	s.t.Helper()
 	ln, err := net.Listen(network, addr)
 	s.must(err)
-	bound := s.host.Bound // s.host may change
+	bound, wire := s.host.Bound, s.host.Wire // s.host may change
 	p := &plain{s: s, ln: ln, conns: make(chan *served, 64)}
 	p.all.Go(func() {
 		for {
@@ -42,6 +43,9 @@ func (s *scene) plain(network, addr string) *plain {
 			p.mu.Lock()
 			p.open = append(p.open, c)
 			p.mu.Unlock()
+			if wire != Plain {
+				c = client.Server(c, ours().server(), wire.shape())
+			}
 			p.conns <- &served{c, bufio.NewReader(c)}
 		}
 	})
@@ -56,7 +60,7 @@ func (p *plain) close() {
 	}
 }
 
-func (p *plain) url() string { return "ws://" + p.ln.Addr().String() + "/" }
+func (p *plain) url() string { return p.s.scheme() + "://" + p.ln.Addr().String() + "/" }
 
 // next is the next connection.
 func (p *plain) next() *served {
@@ -159,6 +163,14 @@ func (c *served) rest() error {
 		return fmt.Errorf("the client says %q before its end", b)
 	}
 	return nil
+}
+
+// raw is the connection of the system.
+func (c *served) raw() net.Conn {
+	if t, ok := c.Conn.(*client.TLS); ok {
+		return t.Below()
+	}
+	return c.Conn
 }
 
 // closeWrite sends the end of the stream.
