@@ -178,7 +178,7 @@ func (l *link) taken(n int) {
 	s.ref = nil
 	l.shrink()
 	if l.is(lfTLS) {
-		l.tls().owed = 0
+		l.tls().listened(l)
 	}
 	l.role.drained(l)
 	if l.is(lfFinish) && l.held() == 0 {

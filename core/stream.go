@@ -110,6 +110,7 @@ func (l *link) early(p []byte) {
 	}
 	l.th.stats.BytesIn += uint64(len(p))
 	l.th.queue(l.own)
+	l.flags &^= lfReady // a role that looks at what waits in the kernel would miss it
 	if l.is(lfTLS) {
 		l.tls().store(p)
 		return

@@ -182,9 +182,7 @@ func (l *link) openRecord(t *tlsWire) bool {
 		return true
 	case err == io.EOF:
 		t.noted = true
-		if !l.is(lfEOF) {
-			l.endOfStream()
-		}
+		l.endOfStream() // the wire's own end may have come before, and was not told
 	default:
 		l.tlsFailed(t, err)
 	}
