@@ -302,7 +302,7 @@ func (vh *VirtualHost) Remove() {
 
 func (th *Thread) closeVHost(vh *VirtualHost) {
 	for _, l := range th.links() {
-		if l.own.vh == vh {
+		if l.own.vh == vh && !l.passOn() {
 			th.stopLink(l)
 		}
 	}
