@@ -211,7 +211,7 @@ func (s *scene) dial() (*client.Conn, error) {
 		return nil, err
 	}
 	if s.overTLS() {
-		c = client.New(client.Client(c.Conn, ours().client("test"), s.host.Wire.shape()))
+		c = client.New(client.Client(c.Conn, s.speaks("test"), s.host.Wire.shape()))
 	}
 	s.owns(c)
 	return c, nil

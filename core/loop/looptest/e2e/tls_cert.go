@@ -115,9 +115,10 @@ func newKey() *ecdsa.PrivateKey {
 func (id identity) server() *tls.Config { return &tls.Config{Certificates: []tls.Certificate{id.leaf}} }
 
 // client is how a client that trusts the authority speaks, to a server of that
-// name; "": the one that it dials.
+// name; "": the one that it dials. Its key exchange costs a fifth of the usual
+// one under the race detector.
 func (a *authority) client(name string) *tls.Config {
-	return &tls.Config{RootCAs: a.pool, ServerName: name}
+	return &tls.Config{RootCAs: a.pool, ServerName: name, CurvePreferences: []tls.CurveID{tls.CurveP256}}
 }
 
 // pemOf is a certificate and its key as files have them.

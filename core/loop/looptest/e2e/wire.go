@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"testing"
@@ -108,8 +109,18 @@ func (s *scene) secure(vh *core.VHost) {
 		vh.TLS = &core.TLS{Config: id.server()}
 	}
 	if vh.ClientTLS == nil {
-		vh.ClientTLS = &core.ClientTLS{Config: id.client("")}
+		vh.ClientTLS = &core.ClientTLS{Config: s.speaks("")}
 	}
+}
+
+// speaks is how the scene's clients speak TLS. Where ciphertext has a shape, the
+// first flight is as large as browsers make it.
+func (s *scene) speaks(name string) *tls.Config {
+	c := ours().client(name)
+	if s.host.Wire != TLS {
+		c.CurvePreferences = nil
+	}
+	return c
 }
 
 // scheme is "ws", or "wss" over TLS.
