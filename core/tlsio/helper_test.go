@@ -2,10 +2,8 @@ package tlsio
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"testing"
 	"time"
@@ -237,6 +235,3 @@ func wantAlert(t testing.TB, err error, code uint8, sent bool) {
 		t.Errorf("error %v, want alert %d, sent %v", err, code, sent)
 	}
 }
-
-var _ = io.EOF
-var _ *x509.CertPool

@@ -1,5 +1,7 @@
 package tlsio
 
+import "crypto/tls"
+
 // Sizes and codes of the record layer.
 const (
 	headerLen    = 5            // type, version, length (RFC 8446 5.1)
@@ -17,9 +19,10 @@ const (
 // records. crypto/tls is handed one complete record at a time, so that it never
 // holds a part of one, and whether it can go on is known without asking it.
 type input struct {
-	part []byte // our own bytes, which come first
-	lent []byte // what Feed lent
-	seen stage
+	part  []byte // our own bytes, which come first
+	lent  []byte // what Feed lent
+	stage stage
+	vers  uint16 // the connection's version, once complete
 }
 
 // stage is what is known of the connection when a header is looked at.
@@ -28,25 +31,24 @@ type stage uint8
 const (
 	nothingRead stage = iota // the first record
 	handshaking
-	complete   // up to TLS 1.2
-	complete13 // TLS 1.3
+	complete
+	refused // a hopeless header was taken: it was the last
 )
 
 // hopeless reports whether crypto/tls refuses a record by its header h alone, in
-// every state that seen allows. Such a record is never waited for.
-func hopeless(h []byte, seen stage) bool {
-	vers, n := int(h[1])<<8|int(h[2]), length(h)
+// every state that stage allows. Such a record is never waited for.
+func (in *input) hopeless(h []byte) bool {
+	vers, n := uint16(h[1])<<8|uint16(h[2]), length(h)
 	switch {
 	case n > maxRecord || vers >= noVersion:
 		return true
-	case seen == nothingRead:
+	case in.stage == nothingRead:
 		return h[0] != typeAlert && h[0] != typeHandshake
-	case seen == handshaking:
+	case in.stage == handshaking:
 		return h[0] == typeSSLv2
-	case seen == complete13:
-		return n > maxRecord13
 	}
-	return false
+	// RFC 8446 5.1: TLS 1.3 has the record version of TLS 1.2.
+	return vers != min(in.vers, tls.VersionTLS12) || in.vers == tls.VersionTLS13 && n > maxRecord13
 }
 
 func length(h []byte) int { return int(h[3])<<8 | int(h[4]) }
@@ -54,7 +56,7 @@ func length(h []byte) int { return int(h[3])<<8 | int(h[4]) }
 // size returns how long the record at the start of b is, as far as crypto/tls
 // wants to see it; the length of a header if that is not complete.
 func (in *input) size(b []byte) int {
-	if len(b) < headerLen || hopeless(b, in.seen) {
+	if len(b) < headerLen || in.hopeless(b) {
 		return headerLen
 	}
 	return headerLen + length(b)
@@ -91,7 +93,7 @@ func (in *input) ready() bool {
 	if len(b) == 0 {
 		b = in.lent
 	}
-	return len(b) >= headerLen && len(b) >= in.size(b)
+	return len(b) >= headerLen && len(b) >= in.size(b) && in.stage != refused
 }
 
 // take returns the next complete record, nil if there is none. It is valid until
@@ -109,8 +111,10 @@ func (in *input) take() []byte {
 	if *from = (*from)[n:]; len(*from) == 0 {
 		*from = nil
 	}
-	if in.seen == nothingRead {
-		in.seen = handshaking
+	if in.hopeless(rec) {
+		in.stage = refused
+	} else if in.stage == nothingRead {
+		in.stage = handshaking
 	}
 	return rec
 }

@@ -32,7 +32,7 @@ func (j *job) run() {
 // touches nothing of the session, which may be aborted while it runs. It runs
 // once, on any goroutine; then Handshake goes on.
 func (s *Session) Job() func() {
-	if s.job == nil {
+	if s.step != WantJob {
 		return nil
 	}
 	return s.job.run
@@ -60,7 +60,9 @@ func (s *Session) Await(f func()) error {
 			return ErrAborted
 		}
 	}
-	s.job = nil
+	if j.err == nil {
+		s.job = nil
+	}
 	return j.err
 }
 
