@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,6 +30,15 @@ type plain struct {
 // plain listens as net.Listen does.
 func (s *scene) plain(network, addr string) *plain {
 	s.t.Helper()
+	if !s.overTLS() {
+		return s.plainAs(network, addr, nil)
+	}
+	return s.plainAs(network, addr, ours().server())
+}
+
+// plainAs is plain over TLS of this kind; nil is none.
+func (s *scene) plainAs(network, addr string, cfg *tls.Config) *plain {
+	s.t.Helper()
 	ln, err := net.Listen(network, addr)
 	s.must(err)
 	bound, wire := s.host.Bound, s.host.Wire // s.host may change
@@ -43,8 +53,8 @@ func (s *scene) plain(network, addr string) *plain {
 			p.mu.Lock()
 			p.open = append(p.open, c)
 			p.mu.Unlock()
-			if wire != Plain {
-				c = client.Server(c, ours().server(), wire.shape())
+			if cfg != nil {
+				c = client.Server(c, cfg, wire.shape())
 			}
 			p.conns <- &served{c, bufio.NewReader(c)}
 		}

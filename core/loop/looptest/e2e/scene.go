@@ -25,6 +25,7 @@ type scene struct {
 	newHost func(testing.TB, int) Host
 	guard   *guard
 	log     logBuffer
+	beside  []core.VHost // served beside "test"
 	eng     *core.Engine
 	addr    string
 	ctx     context.Context
@@ -55,11 +56,14 @@ func (s *scene) make(vh core.VHost, lim core.Limits) error {
 	}
 	s.guard = &guard{t: s.t, conns: map[*core.Conn]*watched{}}
 	vh.Name, vh.Addr = "test", s.host.Listen
-	s.guard.vhost(&vh)
-	s.secure(&vh)
+	vhs := append([]core.VHost{vh}, s.beside...)
+	for i := range vhs {
+		s.guard.vhost(&vhs[i])
+		s.secure(&vhs[i])
+	}
 	log := slog.New(slog.NewTextHandler(&s.log, nil))
 	var err error
-	s.eng, err = core.New(core.Config{Backend: s.host.Backend, Threads: s.threads, Limits: lim, Log: log, VHosts: []core.VHost{vh}})
+	s.eng, err = core.New(core.Config{Backend: s.host.Backend, Threads: s.threads, Limits: lim, Log: log, VHosts: vhs})
 	return err
 }
 
