@@ -86,8 +86,9 @@ func (s *Session) finish() {
 }
 
 // Abort ends a handshake that is suspended, and with it its goroutine or
-// coroutine; nothing more is said to the peer. Called from inside a callback of the tls.Config it takes effect when that
-// has returned. The session cannot be used any more.
+// coroutine; nothing more is said to the peer. Called from inside a callback of
+// the tls.Config it takes effect when that has returned. The session cannot be
+// used any more.
 func (s *Session) Abort() {
 	if s.aborted {
 		return

@@ -235,3 +235,9 @@ func wantAlert(t testing.TB, err error, code uint8, sent bool) {
 		t.Errorf("error %v, want alert %d, sent %v", err, code, sent)
 	}
 }
+
+// server returns the server's half of configs.
+func (u suite) server() *tls.Config {
+	sc, _ := u.configs()
+	return sc
+}

@@ -78,13 +78,18 @@ func (in *input) join() {
 		if k <= 0 {
 			return
 		}
-		if cap(in.part) < n {
-			in.part = append(make([]byte, 0, n), in.part...)
+		if have := len(in.part) + k; cap(in.part) < have {
+			in.part = append(make([]byte, 0, room(n, have)), in.part...)
 		}
 		in.part = append(in.part, in.lent[:k]...)
 		in.lent = in.lent[k:]
 	}
 }
+
+// room returns how much memory a record of n bytes gets of which have are here.
+// What a header promises is believed when a quarter has come: a peer that sends
+// nothing else does not make us hold 18 KiB.
+func room(n, have int) int { return min(n, 4*have) }
 
 // ready reports whether a complete record is there.
 func (in *input) ready() bool {
@@ -120,12 +125,12 @@ func (in *input) take() []byte {
 }
 
 // release gives the lent bytes back, and keeps the rest of them: the beginning
-// of a record in room for all of it, several records at their size.
+// of a record with room for more of it, several records at their size.
 func (in *input) release() {
 	if in.join(); len(in.lent) > 0 {
 		n := len(in.part) + len(in.lent)
 		if len(in.part) == 0 {
-			n = max(n, in.size(in.lent))
+			n = max(n, room(in.size(in.lent), n))
 		}
 		in.part = append(append(make([]byte, 0, n), in.part...), in.lent...)
 	}
@@ -141,7 +146,8 @@ func (s *Session) Feed(p []byte) {
 }
 
 // Release gives back what was lent: what has not been consumed is copied, at
-// its exact size; of a record that is not complete, at that record's size.
+// its exact size; of a record that is not complete with room for the rest of it,
+// but for no more than four times of what there is.
 func (s *Session) Release() { s.in.release() }
 
 // Buffered returns the number of bytes that were fed and not consumed.

@@ -38,12 +38,12 @@ func (s *Session) Job() func() {
 	return s.job.run
 }
 
-// Await runs job off the session's goroutine: the handshake is suspended with
+// Await runs f off the session's goroutine: the handshake is suspended with
 // WantJob meanwhile. For callbacks of the tls.Config only; in one that runs
-// when the handshake is over, job runs at once. It returns an error if
-// the session is aborted before job has returned; job may then run still, and so
-// must write to nothing that the session's goroutine goes on using. If job
-// panics the error is a *PanicError.
+// when the handshake is over, f runs at once. It returns an error if the session
+// is aborted before f has returned; f may then run still, and so must write to
+// nothing that the session's goroutine goes on using. If f panics the error is a
+// *PanicError.
 func (s *Session) Await(f func()) error {
 	if s.aborted {
 		return ErrAborted
