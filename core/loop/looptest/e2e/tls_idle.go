@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"runtime"
+	"time"
 
 	"anyloop/core"
 	"anyloop/core/loop/looptest/client"
@@ -51,29 +53,36 @@ func tlsIdle(s *scene) error {
 	return nil
 }
 
-// crowded upgrades n clients, several at a time.
+// crowded upgrades n clients, several at a time, most of which resume a session.
+// Each has the bound for itself.
 func (s *scene) crowded(n int) []*client.Conn {
 	s.t.Helper()
-	const at = 4
+	const at = 16
 	all := make([]*client.Conn, n)
-	var done [at]<-chan error
+	upgraded := make(chan error, n)
+	cfg := ours().client("test")
+	cfg.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	for w := range at {
-		done[w] = s.later(func() error {
+		go func() {
 			for i := w; i < n; i += at {
-				c, err := s.dial()
+				c, err := client.DialTLS(s.addr, s.host.Bound, cfg, client.AsMade)
 				if err == nil {
+					s.owns(c)
 					err = c.Upgrade("")
 				}
-				if err != nil {
-					return failed("client %d of %d: %w", i, n, err)
-				}
 				all[i] = c
+				upgraded <- err
 			}
-			return nil
-		})
+		}()
 	}
-	for _, d := range done {
-		s.must(take(s, d, "the clients are upgraded"))
+	for range n {
+		s.no(take(s, upgraded, "a client is upgraded"))
+	}
+	if s.t.Failed() {
+		s.t.Fatalf("not all of %d clients are upgraded", n)
+	}
+	for _, c := range all {
+		c.SetDeadline(time.Now().Add(s.host.Bound))
 	}
 	return all
 }
