@@ -139,12 +139,17 @@ func TestAbortInCallback(t *testing.T) {
 	quiet(t, base)
 }
 
-// Abort in a callback of Read.
+// Abort in a callback of Read; no job runs after it.
 func TestAbortInRead(t *testing.T) {
 	for _, m := range modes {
 		sc, cc := suites()[0].configs()
 		var client *side
-		cc.ClientSessionCache = cacheFunc(func() { client.s.Abort() })
+		cc.ClientSessionCache = cacheFunc(func() {
+			client.s.Abort()
+			if err := client.s.Await(func() { t.Error("a job runs") }); err != ErrAborted {
+				t.Errorf("Await: %v", err)
+			}
+		})
 		server := newSide(t, Server(sc, m.options()))
 		client = newSide(t, Client(cc, m.options()))
 		exchange(server, client, whole, whole)

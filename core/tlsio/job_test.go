@@ -131,28 +131,69 @@ func TestAbortDuringJob(t *testing.T) {
 }
 
 // A job that panics, and one that ends its goroutine, fail the handshake, and the
-// peer is told.
+// peer is told; also if crypto/tls keeps no more of it than its text.
 func TestJobPanics(t *testing.T) {
 	cause := errors.New("broken key")
 	for _, m := range modes {
 		for _, f := range []func(){func() { panic(cause) }, runtime.Goexit} {
-			sc, cc := suites()[0].configs()
-			sc.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) { return nil, From(h.Context()).Await(f) }
-			server, client := newSide(t, Server(sc, m.options())), newSide(t, Client(cc, m.options()))
-			server.async = func(job func()) { wait(job) }
-			client.service()
-			move(client, server, whole, 0)
-			server.async = nil
-			exchange(server, client, whole, whole)
-			if !errors.Is(server.err, cause) && !errors.Is(server.err, ErrGoexit) {
-				t.Errorf("%v", server.err)
+			for _, signing := range []bool{false, true} {
+				sc, cc := suites()[0].configs()
+				cert := certs().ecdsa
+				cert.PrivateKey = broken{cert.PrivateKey.(crypto.Signer), f}
+				if signing {
+					sc.Certificates = nil
+					sc.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+						return From(h.Context()).OffLoop(&cert), nil
+					}
+				} else {
+					sc.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) { return nil, From(h.Context()).Await(f) }
+				}
+				server, client := newSide(t, Server(sc, m.options())), newSide(t, Client(cc, m.options()))
+				server.async = func(job func()) { wait(job) }
+				client.service()
+				move(client, server, whole, 0)
+				server.async = nil
+				exchange(server, client, whole, whole)
+				if !errors.Is(server.err, cause) && !errors.Is(server.err, ErrGoexit) {
+					t.Errorf("signing %v: %v", signing, server.err)
+				}
+				wantAlert(t, server.err, 80, true)
+				wantAlert(t, client.err, 80, false)
+				var p *PanicError
+				if errors.As(server.err, &p) && !strings.Contains(string(p.Stack), "TestJobPanics") {
+					t.Errorf("stack of the panic: %s", p.Stack)
+				}
 			}
-			wantAlert(t, server.err, 80, true)
-			wantAlert(t, client.err, 80, false)
-			var p *PanicError
-			if errors.As(server.err, &p) && !strings.Contains(string(p.Stack), "TestJobPanics") {
-				t.Errorf("stack of the panic: %s", p.Stack)
-			}
+		}
+	}
+}
+
+// broken is a key whose use calls a function that does not return.
+type broken struct {
+	crypto.Signer
+	f func()
+}
+
+func (b broken) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	b.f()
+	return nil, nil
+}
+
+// A job runs once, however often its function is called.
+func TestJobRunsOnce(t *testing.T) {
+	for _, m := range modes {
+		sc, cc := suites()[0].configs()
+		n := 0
+		sc.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			return nil, From(h.Context()).Await(func() { n++ })
+		}
+		server, client := newSide(t, Server(sc, m.options())), newSide(t, Client(cc, m.options()))
+		server.async = func(job func()) { job(); job() }
+		client.service()
+		move(client, server, whole, 0)
+		server.s.Job()()
+		if exchange(server, client, whole, whole); n != 1 || !server.done {
+			t.Errorf("ran %d times; complete %v", n, server.done)
 		}
 	}
 }
