@@ -165,7 +165,8 @@ func (th *Thread) adopt(s *site, fd int, peer string) {
 		th.closeRaw(fd)
 		return
 	}
-	l := th.newPeer(fd, vh, peer)
+	r := vh.site.firstRole()
+	l := th.newPeer(fd, vh, r, peer)
 	if err := l.watch(loop.In); err != nil {
 		th.eng.log.Warn("the loop refused a connection", "peer", peer, "err", err)
 		l.doom(err)
@@ -174,7 +175,7 @@ func (th *Thread) adopt(s *site, fd int, peer string) {
 		th.cur = cur
 		return
 	}
-	l.role.(peerRole).accepted(l)
+	r.accepted(l)
 	if debugging {
 		vh.log.Debug("accepted", "conn", l.own.String(), "peer", peer)
 	}

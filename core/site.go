@@ -181,6 +181,8 @@ func (l *link) passOn() bool {
 	switch r := l.role.(type) {
 	case *sniffRole:
 		s = r.site
+	case *guessRole:
+		s = r.site
 	case *h1Role:
 		if r.phase < h1Busy && r.h == nil {
 			s = r.site

@@ -114,6 +114,9 @@ const (
 	PlainServe
 	// PlainClose closes without a word.
 	PlainClose
+	// PlainRaw gives whatever is not TLS, HTTP too, to the protocol that
+	// VHost.RawFallback or RawOnly names.
+	PlainRaw
 )
 
 // TLSEvent is something that happened on a TLS connection.

@@ -14,27 +14,29 @@ import (
 
 // VirtualHost is a running vhost.
 type VirtualHost struct {
-	eng      *Engine
-	name     string
-	cfg      VHost
-	limits   Limits
-	log      *slog.Logger
-	site     *site // nil: not listening
-	bindings []*binding
-	byName   map[string]*binding
-	mounts   []*mounted
-	plain    *binding // for WebSockets without a subprotocol
-	anyWS    *binding // for subprotocols that nobody has
-	wsLimits wsLimits
-	zLimits  wsLimits  // with compression
-	tls      *vhostTLS // nil: none
-	client   lazyTLS   // of Dial
-	zip      *Deflate  // nil: no compression
-	zMemory  atomic.Int64
-	h1Limits h1.Limits
-	refs     atomic.Int32 // conns
-	removed  atomic.Bool
-	gone     atomic.Bool
+	eng         *Engine
+	name        string
+	cfg         VHost
+	limits      Limits
+	log         *slog.Logger
+	site        *site // nil: not listening
+	bindings    []*binding
+	byName      map[string]*binding
+	mounts      []*mounted
+	plain       *binding // for WebSockets without a subprotocol
+	anyWS       *binding // for subprotocols that nobody has
+	rawOnly     *binding // for every connection
+	rawFallback *binding // for those that do not speak HTTP
+	wsLimits    wsLimits
+	zLimits     wsLimits  // with compression
+	tls         *vhostTLS // nil: none
+	client      lazyTLS   // of Dial
+	zip         *Deflate  // nil: no compression
+	zMemory     atomic.Int64
+	h1Limits    h1.Limits
+	refs        atomic.Int32 // conns
+	removed     atomic.Bool
+	gone        atomic.Bool
 }
 
 // binding is one protocol on one vhost; conns are bound to it.
@@ -111,6 +113,9 @@ func (e *Engine) addVHost(cfg VHost) (*VirtualHost, error) {
 	if err := vh.addMounts(); err != nil {
 		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
 	}
+	if err := vh.bindRaw(); err != nil {
+		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
+	}
 	vh.wsLimits = newWSLimits(&vh.limits)
 	vh.zLimits = vh.wsLimits
 	vh.zLimits.RSV1 = true
@@ -160,7 +165,7 @@ func (vh *VirtualHost) bindProtocols() error {
 	protos := slices.Clone(vh.cfg.Protocols)
 	for i := range protos {
 		p := &protos[i]
-		if p.WS == nil && p.HTTP == nil && p.File == nil {
+		if p.WS == nil && p.HTTP == nil && p.File == nil && p.Raw == nil {
 			return fmt.Errorf("protocol %q has no handler", p.Name)
 		}
 		if vh.byName[p.Name] != nil {
