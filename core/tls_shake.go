@@ -189,7 +189,11 @@ func (l *link) shake(t *tlsWire) bool {
 // engine may tell of the end while there is still something to go on with.
 func (l *link) cutShort(t *tlsWire) {
 	if l.is(lfEOF) && !l.is(lfFinish) && (l.is(lfTxDead) || !t.job && !t.due && !t.s.Ready()) {
-		l.doom(errHandshakeCut)
+		err := error(errHandshakeCut)
+		if l.is(lfHangup) {
+			err = l.cause() // what writing has failed with says more
+		}
+		l.doom(err)
 	}
 }
 

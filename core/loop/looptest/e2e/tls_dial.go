@@ -39,6 +39,13 @@ func (s *scene) secureDials(caFile, certFile, keyFile string) []secureDial {
 		}
 		return cfg
 	}
+	letGo := make(chan struct{})
+	held := func(_ *core.Conn, ev core.TLSEvent) error { // a handshake that begins when its server has gone
+		if ev.Kind == core.TLSStart {
+			<-letGo
+		}
+		return nil
+	}
 	a, good := ours(), ours().leaf
 	trust := &tls.Config{RootCAs: a.pool}
 	expired := with(a.issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, "localhost"))
@@ -65,7 +72,8 @@ func (s *scene) secureDials(caFile, certFile, keyFile string) []secureDial {
 		{"no version in common", newer, core.ClientTLS{Config: trust, MaxVersion: tls.VersionTLS12}, nil, saying("protocol version")},
 		{"no TLS", nil, core.ClientTLS{Config: trust}, func(_ *guest, c *served) { io.WriteString(c, "HTTP/1.1 400 No\r\n\r\n") }, saying("tls")},
 		{"a server that ends", nil, core.ClientTLS{Config: trust}, func(_ *guest, c *served) { s.no(c.closeWrite()) }, saying("closed the connection")},
-		{"a server that resets", nil, core.ClientTLS{Config: trust}, func(_ *guest, c *served) { reset(c) }, caused(syscall.ECONNRESET)},
+		{"a server that resets", nil, core.ClientTLS{Config: trust}, func(_ *guest, c *served) { c.r.ReadByte(); reset(c) }, caused(syscall.ECONNRESET)},
+		{"a server that resets at once", nil, core.ClientTLS{Config: trust, Info: held}, func(_ *guest, c *served) { reset(c); close(letGo) }, caused(syscall.ECONNRESET)},
 		{"dropped", nil, core.ClientTLS{Config: trust}, func(g *guest, _ *served) { s.with(g.conn, func(c *core.Conn) { s.no(c.Drop()) }) }, caused(core.ErrDrop)},
 	}
 }
