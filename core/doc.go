@@ -28,6 +28,7 @@
 //	PeerClose, Closed              a WebSocket
 //	Protocol.WS, Connected, then as above; or ConnectFailed and nothing else
 //	                               a WebSocket that Dial began
+//	TLS.Info, TLS.VerifyClient     around a TLS handshake, before all of these
 //	Protocol.File, Readable*, Writable*, Closed          an adopted descriptor
 //	Protocol.Init, WaitCancelled*, Destroy               a protocol on a vhost
 //
@@ -101,6 +102,16 @@
 //	lws_set_extension_option             Conn.TuneDeflate
 //	lws_retry_bo_t, lws_retry_get_delay_ms  Backoff
 //	lws_sul_schedule                     Thread.AfterFunc
+//	info.ssl_cert_filepath, ..._mem      TLS.CertFile, Cert, Config, Load
+//	OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS  TLS.Load, ClientCAs
+//	OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION  TLS.VerifyClient
+//	lws_tls_cert_updated                 VirtualHost.ReloadTLS
+//	ssl_info_event_mask, SSL_INFO        TLS.Info
+//	lws_init_vhost_client_ssl            VHost.ClientTLS, which needs no call
+//	LCCSCF_ALLOW_SELFSIGNED, ...         ClientTLS.AllowSelfSigned, ...
+//	ALLOW_NON_SSL_ON_SSL_PORT, REDIRECT_HTTP_TO_HTTPS  TLS.Plain
+//	VHOST_UPG_STRICT_HOST_CHECK          VHost.StrictHost
+//	simultaneous_ssl_handshake_restriction  Limits.Handshakes
 //	info.foreign_loops                   a foreign Backend (see loops/*)
 //	info.count_threads, get_count_threads Config.Threads, Engine.Threads
 //	lws_get_tsi                          Conn.Thread, Thread.Index
