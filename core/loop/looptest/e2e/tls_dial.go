@@ -39,9 +39,10 @@ func (s *scene) secureDials(caFile, certFile, keyFile string) []secureDial {
 		}
 		return cfg
 	}
-	letGo := make(chan struct{})
+	began, letGo := make(chan struct{}), make(chan struct{})
 	held := func(_ *core.Conn, ev core.TLSEvent) error { // a handshake that begins when its server has gone
 		if ev.Kind == core.TLSStart {
+			close(began)
 			<-letGo
 		}
 		return nil
@@ -73,7 +74,7 @@ func (s *scene) secureDials(caFile, certFile, keyFile string) []secureDial {
 		{"no TLS", nil, core.ClientTLS{Config: trust}, func(_ *guest, c *served) { io.WriteString(c, "HTTP/1.1 400 No\r\n\r\n") }, saying("tls")},
 		{"a server that ends", nil, core.ClientTLS{Config: trust}, func(_ *guest, c *served) { s.no(c.closeWrite()) }, saying("closed the connection")},
 		{"a server that resets", nil, core.ClientTLS{Config: trust}, func(_ *guest, c *served) { c.r.ReadByte(); reset(c) }, caused(syscall.ECONNRESET)},
-		{"a server that resets at once", nil, core.ClientTLS{Config: trust, Info: held}, func(_ *guest, c *served) { reset(c); close(letGo) }, caused(syscall.ECONNRESET)},
+		{"a server that resets at once", nil, core.ClientTLS{Config: trust, Info: held}, func(_ *guest, c *served) { s.wait(began, "the handshake begins"); reset(c); close(letGo) }, caused(syscall.ECONNRESET)},
 		{"dropped", nil, core.ClientTLS{Config: trust}, func(g *guest, _ *served) { s.with(g.conn, func(c *core.Conn) { s.no(c.Drop()) }) }, caused(core.ErrDrop)},
 	}
 }
