@@ -127,9 +127,13 @@ func TestAbortInCallback(t *testing.T) {
 					hook(sc, func() { server.s.Abort(); aborted = true })
 					server = newSide(t, Server(sc, m.options()))
 					client := newSide(t, Client(cc, m.options()))
-					exchange(server, client, whole, whole)
+					sent := 0
+					exchange(server, client, whole, func(_, n int) int { sent += n; return n })
 					if server.err != ErrAborted || server.done || !aborted && name != "closed" {
 						t.Errorf("%v, complete %v", server.err, server.done)
+					}
+					if sent > 0 && name != "last" {
+						t.Errorf("%d bytes were sent after Abort", sent)
 					}
 					client.s.Abort()
 				})

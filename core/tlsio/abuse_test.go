@@ -150,10 +150,22 @@ func TestFlippedBits(t *testing.T) {
 				// What follows may have become part of it.
 				client.out = append(client.out, make([]byte, maxRecord)...)
 				move(client, server, whole, 0)
-				if len(server.got) > 0 || server.err == nil {
+				if len(server.got) > 0 || server.err == nil || server.s.Buffered() > 0 {
 					t.Errorf("%s: byte %d: got %q, %v", u.name, i, server.got, server.err)
 				}
 			}
 		}
+	}
+}
+
+// If crypto/tls did not refuse a header that it is known to, it would get no
+// more.
+func TestNothingAfterRefusedHeader(t *testing.T) {
+	server, client := open(t, suites()[0], mode{})
+	server.s.in.stage = refused
+	client.write([]byte("data"))
+	server.s.Feed(client.out)
+	if n, err := (*wire)(server.s).Read(server.p); n != 0 || err != errHeader || server.s.Ready() {
+		t.Errorf("%d, %v", n, err)
 	}
 }

@@ -2,6 +2,7 @@ package tlsio
 
 import (
 	"crypto"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -247,4 +248,30 @@ func TestOffLoopCopies(t *testing.T) {
 	if off.PrivateKey.(crypto.Signer).Public() != cert.PrivateKey.(crypto.Signer).Public() {
 		t.Error("another public key")
 	}
+}
+
+// What a job reads is not the handshake's memory, which may go on without it.
+func TestJobHasItsOwnMemory(t *testing.T) {
+	digest := make([]byte, 32)
+	cert := certs().ecdsa
+	cert.PrivateKey = looking{cert.PrivateKey.(crypto.Signer), func(b []byte) {
+		if len(b) != len(digest) || &b[0] == &digest[0] {
+			t.Error("the digest was not copied")
+		}
+	}}
+	key := Server(&tls.Config{}, Options{}).OffLoop(&cert).PrivateKey.(crypto.Signer)
+	if sig, err := key.Sign(rand.Reader, digest, crypto.SHA256); err != nil || len(sig) == 0 {
+		t.Errorf("%d bytes, %v", len(sig), err)
+	}
+}
+
+// looking is a key that shows what it is to sign.
+type looking struct {
+	crypto.Signer
+	f func(digest []byte)
+}
+
+func (l looking) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	l.f(digest)
+	return l.Signer.Sign(rand, digest, opts)
 }

@@ -51,6 +51,7 @@ func TestStrayWrites(t *testing.T) {
 	if n, err := server.s.tc.NetConn().Write([]byte("stray")); n != 5 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
+	holdsNothing(t, server.s)
 	server.write([]byte("data"))
 	exchange(server, client, whole, whole)
 	if string(client.got) != "data" || client.err != nil {
