@@ -80,9 +80,9 @@ func TestOpenSSLEarlyData(t *testing.T) {
 		"\nReused, ", "Early data was not sent", "this is a.test")
 
 	other := sServer(t, cert, "-tls1_3", "-early_data")
-	client := talk(t, try.Need(t, "openssl", "openssl"), "s_client", "-connect", other.addr, "-tls1_3", "-sess_out", theirs)
-	other.say("hello\n")
-	client.until("hello") // the session comes before it
+	client := try.Talk(t, try.Need(t, "openssl", "openssl"), "s_client", "-connect", other.addr, "-tls1_3", "-sess_out", theirs)
+	other.Say("hello\n")
+	client.Until("hello") // the session comes before it
 	out := sClient(t, addr, "a.test", "-tls1_3", "-sess_in", theirs, "-early_data", early)
 	wants(t, out, alertUnsupported)
 	wants(t, sClient(t, addr, "a.test", "-tls1_3", "-sess_in", theirs), "this is a.test")

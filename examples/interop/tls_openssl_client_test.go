@@ -51,8 +51,8 @@ func dial(t *testing.T, server *opensslServer, host string, how *core.ClientTLS)
 // returns what the client knows of its TLS.
 func (d *dialled) opens(t *testing.T) *tls.ConnectionState {
 	t.Helper()
-	d.server.say(accept(d.server.until(`(?i)sec-websocket-key: (\S+)`)[1]))
-	d.server.times(greeted, 1)
+	d.server.Say(accept(d.server.Until(`(?i)sec-websocket-key: (\S+)`)[1]))
+	d.server.Times(greeted, 1)
 	d.closes(t)
 	return <-d.state
 }
@@ -60,9 +60,9 @@ func (d *dialled) opens(t *testing.T) *tls.ConnectionState {
 // closes has the server close in good order.
 func (d *dialled) closes(t *testing.T) {
 	t.Helper()
-	d.server.say("\x88\x02\x03\xe8")
-	d.server.times("\x88\x82", 1) // the answer
-	d.server.say("q\n")
+	d.server.Say("\x88\x02\x03\xe8")
+	d.server.Times("\x88\x82", 1) // the answer
+	d.server.Say("q\n")
 	var ce *core.CloseError
 	if err := d.Wait(t); !errors.As(err, &ce) || !ce.Remote || ce.Code != 1000 {
 		t.Errorf("closed with %v", err)
@@ -80,7 +80,7 @@ func TestOurClientOpenSSLVersions(t *testing.T) {
 			if st == nil || st.Version != want || st.NegotiatedProtocol != "http/1.1" || len(st.VerifiedChains) == 0 {
 				t.Errorf("%s: %+v", version, st)
 			}
-			d.server.until(`Cipher is|CIPHER is`)
+			d.server.Until(`Cipher is|CIPHER is`)
 		}
 	}
 }
@@ -138,7 +138,7 @@ func TestOurClientOpenSSLCertificates(t *testing.T) {
 					t.Errorf("it failed with %v", err)
 				}
 				// What the server hears is an alert about the certificate.
-				d.server.until(`alert number (42|45|46|48)|alert (bad certificate|unknown ca|certificate expired)`)
+				d.server.Until(`alert number (42|45|46|48)|alert (bad certificate|unknown ca|certificate expired)`)
 			})
 		}
 	}
@@ -154,7 +154,7 @@ func TestOurClientOpenSSLShowsCertificate(t *testing.T) {
 			d := dial(t, sServer(t, cert, version, insists, "1", "-CAfile", ca.CertFile, "-verify_return_error"), "a.test",
 				&core.ClientTLS{RootCAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile})
 			d.opens(t)
-			d.server.until(`subject=CN = the client`)
+			d.server.Until(`subject=CN = the client`)
 		}
 		d := dial(t, sServer(t, cert, version, "-verify", "1"), "a.test", &core.ClientTLS{RootCAFile: ca.CertFile})
 		d.opens(t)
@@ -170,23 +170,23 @@ func TestOurClientOpenSSLShowsCertificate(t *testing.T) {
 func TestOurClientOpenSSLHelloRequest(t *testing.T) {
 	ca := try.NewCA(t)
 	d := dial(t, sServer(t, ca.Issue(t, "a.test"), "-tls1_2"), "a.test", &core.ClientTLS{RootCAFile: ca.CertFile})
-	d.server.say(accept(d.server.until(`(?i)sec-websocket-key: (\S+)`)[1]))
-	d.server.times(greeted, 1)
-	d.server.say("r\n")
+	d.server.Say(accept(d.server.Until(`(?i)sec-websocket-key: (\S+)`)[1]))
+	d.server.Times(greeted, 1)
+	d.server.Say("r\n")
 	var te *core.TransportError
 	if err := d.Wait(t); !errors.As(err, &te) || te.Op != "tls" {
 		t.Errorf("it ended with %v", err)
 	}
-	d.server.until("alert number 100|no renegotiation")
+	d.server.Until("alert number 100|no renegotiation")
 
 	d = dial(t, sServer(t, ca.Issue(t, "a.test"), "-tls1_3", "-msg"), "a.test", &core.ClientTLS{RootCAFile: ca.CertFile})
-	d.server.say(accept(d.server.until(`(?i)sec-websocket-key: (\S+)`)[1]))
-	d.server.times(greeted, 1)
+	d.server.Say(accept(d.server.Until(`(?i)sec-websocket-key: (\S+)`)[1]))
+	d.server.Times(greeted, 1)
 	for i := range 20 {
-		d.server.say([]string{"K\n", "k\n"}[i%2])
-		d.server.times(">>> TLS 1.3, Handshake [length 0005], KeyUpdate", i+1)
-		d.server.say("\x81\x02hi")
-		d.server.times("\x81\x82", i+1) // its echo, masked
+		d.server.Say([]string{"K\n", "k\n"}[i%2])
+		d.server.Times(">>> TLS 1.3, Handshake [length 0005], KeyUpdate", i+1)
+		d.server.Say("\x81\x02hi")
+		d.server.Times("\x81\x82", i+1) // its echo, masked
 	}
 	d.closes(t)
 }

@@ -24,10 +24,10 @@ func frame(text string) string {
 
 // sTalk starts openssl's client, which obeys a letter at the beginning of what it
 // is given at once: R renegotiates, K and k send a KeyUpdate, Q ends.
-func sTalk(t *testing.T, addr string, args ...string) *talking {
+func sTalk(t *testing.T, addr string, args ...string) *try.Talking {
 	t.Helper()
 	argv := []string{try.Need(t, "openssl", "openssl"), "s_client", "-connect", addr, "-servername", "a.test"}
-	return talk(t, append(argv, args...)...)
+	return try.Talk(t, append(argv, args...)...)
 }
 
 // ending is a vhost with an echo that tells how its one connection ended.
@@ -44,10 +44,10 @@ func TestOpenSSLRenegotiation(t *testing.T) {
 	eng := try.Engine(t, vh)
 	addr := eng.VHost("a.test").Addr()
 	c := sTalk(t, addr, "-tls1_2")
-	c.say(upgrade)
-	c.until("101 Switching")
-	c.say("R\n")
-	if out := c.end(); !strings.Contains(out, "RENEGOTIATING") || !strings.Contains(out, "SSL alert number 10") && !strings.Contains(out, "SSL alert number 100") {
+	c.Say(upgrade)
+	c.Until("101 Switching")
+	c.Say("R\n")
+	if out := c.End(); !strings.Contains(out, "RENEGOTIATING") || !strings.Contains(out, "SSL alert number 10") && !strings.Contains(out, "SSL alert number 100") {
 		t.Errorf("openssl says:\n%s", out)
 	}
 	var te *core.TransportError
@@ -63,14 +63,14 @@ func TestOpenSSLKeyUpdate(t *testing.T) {
 	vh, _ := ending(t, core.OnMessage(echoBack))
 	eng := try.Engine(t, vh)
 	c := sTalk(t, eng.VHost("a.test").Addr(), "-tls1_3")
-	c.say(upgrade)
-	c.until("101 Switching")
+	c.Say(upgrade)
+	c.Until("101 Switching")
 	for i := range 200 {
-		c.say([]string{"K\n", "k\n"}[i%2])
-		c.times("KEYUPDATE", i+1)
+		c.Say([]string{"K\n", "k\n"}[i%2])
+		c.Times("KEYUPDATE", i+1)
 		text := fmt.Sprintf("message %d.", i)
-		c.say(frame(text))
-		c.times(text, 1)
+		c.Say(frame(text))
+		c.Times(text, 1)
 	}
 	if st := eng.Stats(); st.Messages != 200 || st.Sent != 200 {
 		t.Errorf("%d messages in, %d out", st.Messages, st.Sent)
@@ -90,29 +90,29 @@ func TestOpenSSLKeyUpdateFlood(t *testing.T) {
 	eng := try.Engine(t, vh)
 	addr := eng.VHost("a.test").Addr()
 	other := sTalk(t, addr)
-	other.say(upgrade)
-	other.until("101 Switching")
+	other.Say(upgrade)
+	other.Until("101 Switching")
 
 	v := newValve(t, addr)
 	c := sTalk(t, v.addr, "-tls1_3")
-	c.say(strings.Replace(upgrade, "\r\n\r\n", "\r\nSec-WebSocket-Protocol: deaf\r\n\r\n", 1))
-	c.until("101 Switching")
+	c.Say(strings.Replace(upgrade, "\r\n\r\n", "\r\nSec-WebSocket-Protocol: deaf\r\n\r\n", 1))
+	c.Until("101 Switching")
 	open := v.shut(t)
 	// Records: 5 bytes of header, 1 of type and 16 of tag around 5 and 10.
 	const each = 2*(5+1+16) + 5 + 10
 	start := v.passed()
 	for i := range floods {
-		c.say("K\n")
-		c.times("KEYUPDATE", i+1)
-		c.say(frame("more"))
+		c.Say("K\n")
+		c.Times("KEYUPDATE", i+1)
+		c.Say(frame("more"))
 		v.until(start + (i+1)*each)
 	}
 	// It has settled when many turns of the loop, each with an echo for somebody
 	// else, have taken nothing more.
 	taken := int64(-1)
 	for same, i := 0, 0; same < 100; i++ {
-		other.say(frame(fmt.Sprintf("echo %d.", i)))
-		other.times(fmt.Sprintf("echo %d.", i), 1)
+		other.Say(frame(fmt.Sprintf("echo %d.", i)))
+		other.Times(fmt.Sprintf("echo %d.", i), 1)
 		if now := h.got.Load(); now != taken {
 			taken, same = now, 0
 		} else {
@@ -173,10 +173,10 @@ func TestOpenSSLCloseNotify(t *testing.T) {
 			vh, h := ending(t, core.OnMessage(echoBack))
 			eng := try.Engine(t, vh)
 			c := sTalk(t, eng.VHost("a.test").Addr(), version, "-msg")
-			c.say(upgrade)
-			c.until("101 Switching")
-			c.say("Q\n")
-			out := c.end()
+			c.Say(upgrade)
+			c.Until("101 Switching")
+			c.Say("Q\n")
+			out := c.End()
 			wants(t, out, said)
 			if err := h.Wait(t); err == nil {
 				t.Error("the handler was told nothing")
