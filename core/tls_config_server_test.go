@@ -18,7 +18,7 @@ func TestServerSources(t *testing.T) {
 	ca := newTestCA(t)
 	cert, certPEM, keyPEM := ca.leaf(t, "a.test")
 	bare := tls.Certificate{Certificate: cert.Certificate, PrivateKey: cert.PrivateKey}
-	config := &tls.Config{Certificates: []tls.Certificate{bare}}
+	config := &tls.Config{Certificates: []tls.Certificate{bare}, NextProtos: []string{"h2", "http/1.1"}}
 	get := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &cert, nil }}
 	for name, o := range map[string]TLS{
 		"files":  {CertFile: inFile(t, "c", certPEM), KeyFile: inFile(t, "k", keyPEM)},
@@ -32,7 +32,7 @@ func TestServerSources(t *testing.T) {
 			t.Errorf("%s: %v", name, cli.state)
 		}
 	}
-	if config.Certificates[0].Leaf != nil || config.MinVersion != 0 || config.GetCertificate != nil {
+	if config.Certificates[0].Leaf != nil || config.MinVersion != 0 || config.GetCertificate != nil || config.NextProtos[0] != "h2" {
 		t.Error("the user's Config has been changed")
 	}
 }
