@@ -64,6 +64,7 @@ func streamed(t testing.TB, _ int) e2e.Host {
 	return e2e.Host{Backend: streams(t), Limits: map[string]e2e.Result{
 		"ws-flow":         e2e.Does("after 64 KiB the socket is taken from evio"),
 		"http-half-close": e2e.Does("the peer's end of stream closes"),
+		"raw-half-close":  e2e.Does("the peer's end of stream closes"),
 		"capacity":        e2e.Does("a connection beyond MaxConns is closed"),
 		"add-vhost":       e2e.Refuses("further addresses"),
 	}}

@@ -21,6 +21,7 @@ import (
 // streamLimits is what gnet's connections cannot do, and what holds instead.
 var streamLimits = map[string]e2e.Result{
 	"http-half-close": e2e.Does("gnet takes a half-close for the end: the answer may not arrive"),
+	"raw-half-close":  e2e.Does("gnet takes a half-close for the end: the answer may not arrive"),
 	"capacity":        e2e.Does("gnet accepts at once: above MaxConns connections are closed"),
 	"add-vhost":       e2e.Refuses("takes no further address"),
 }
