@@ -4,12 +4,16 @@
 // core; this asks whether what users build on top works.
 //
 //	func TestMyLoop(t *testing.T) {
-//		for _, threads := range []int{1, 2} {
-//			e2e.Run(t, threads, func(t testing.TB, threads int) e2e.Host {
-//				return e2e.Host{Backend: myloop.Backend()}
-//			})
+//		newHost := func(t testing.TB, threads int) e2e.Host {
+//			return e2e.Host{Backend: myloop.Backend()}
 //		}
+//		e2e.Run(t, 1, newHost)
+//		e2e.Run(t, 2, newHost)
+//		e2e.RunTLS(t, []int{1, 2}, newHost) // once more over TLS
 //	}
+//
+// Over TLS the cases are the same, but for those of which PlainOnly says why not,
+// and there are more, about TLS itself. A backend's limits hold on every wire.
 //
 // What a backend cannot do is declared in Host.Limits and held against it: what
 // is said to be refused must be refused, with that error; where a substitute is
