@@ -108,12 +108,18 @@ func (w *modal) drive() {
 // secret dials, and has said nothing yet.
 func (w *modal) secret() *tlsPeer {
 	w.t.Helper()
+	cfg := trusts("a.test")
+	cfg.MinVersion, cfg.MaxVersion = w.m.version, w.m.version
+	return w.secretOf(cfg)
+}
+
+// secretOf is secret with a config.
+func (w *modal) secretOf(cfg *tls.Config) *tlsPeer {
+	w.t.Helper()
 	addr := host
 	if w.mock != nil {
 		addr = "engine:1"
 	}
-	cfg := trusts("a.test")
-	cfg.MinVersion, cfg.MaxVersion = w.m.version, w.m.version
 	p := w.k.Dial(addr)
 	if p == nil {
 		w.t.Fatal("nobody listens")

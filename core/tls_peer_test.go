@@ -122,6 +122,7 @@ func (w *world) tls(cfg *tls.Config) *tlsPeer {
 }
 
 func newTLSPeer(t testing.TB, p *sim.Peer, s *tlsio.Session, drive func()) *tlsPeer {
+	t.Cleanup(s.Abort)
 	return &tlsPeer{Peer: p, t: t, s: s, drive: drive, reader: frameReader{side: ws.Client}}
 }
 
