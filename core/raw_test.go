@@ -26,8 +26,10 @@ type rawRec struct {
 	err    error
 }
 
-func (r *rawRec) note(format string, a ...any) { r.events = append(r.events, fmt.Sprintf(format, a...)) }
-func (r *rawRec) log() string                  { return strings.Join(r.events, ", ") }
+func (r *rawRec) note(format string, a ...any) {
+	r.events = append(r.events, fmt.Sprintf(format, a...))
+}
+func (r *rawRec) log() string { return strings.Join(r.events, ", ") }
 
 func (r *rawRec) Opened(c *core.Conn) error {
 	r.note("opened")
