@@ -51,7 +51,7 @@ func binary(t *testing.T, name string) string {
 	return filepath.Join(binDir, name)
 }
 
-var addrLine = regexp.MustCompile(`(?:ws|http)://([^/ ]+)/`)
+var addrLine = regexp.MustCompile(`(?:ws|http)s?://([^/ ]+)/`)
 
 // start runs an example server on a free port until the test ends, checks that
 // it ends in good order on SIGINT, and returns its address.
