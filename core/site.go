@@ -51,7 +51,20 @@ type suffixName struct {
 
 // listen gives vh its site, opening sockets if none listens there. Nothing is
 // accepted for it before serve.
-func (e *Engine) listen(vh *VirtualHost) (socks []sock, err error) {
+func (e *Engine) listen(vh *VirtualHost) ([]sock, error) {
+	socks, err := e.place(vh)
+	if err != nil {
+		return nil, err
+	}
+	if err := vh.site.speak(vh); err != nil {
+		vh.site.giveUp(vh, socks)
+		return nil, err
+	}
+	return socks, nil
+}
+
+// place is listen, whatever is spoken there.
+func (e *Engine) place(vh *VirtualHost) (socks []sock, err error) {
 	cfg := &vh.cfg
 	s := &site{eng: e, key: cfg.listenKey(), plain: cfg.plainListen(), users: 1}
 	s.setNames(nil)

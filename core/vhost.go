@@ -143,10 +143,6 @@ func (e *Engine) addVHost(cfg VHost) (*VirtualHost, error) {
 	if err != nil {
 		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
 	}
-	if err := vh.site.speak(vh); err != nil {
-		vh.site.giveUp(vh, socks)
-		return nil, fmt.Errorf("core: vhost %q: %w", vh.name, err)
-	}
 	if e.started.Load() {
 		vh.init()
 	}
