@@ -74,7 +74,9 @@ func alertOf(b []byte) string {
 
 // TestTLSRefusesWithTheRightAlert: what is no hello of a client that we speak with.
 func TestTLSRefusesWithTheRightAlert(t *testing.T) {
-	hello := func(body string) string { return "\x16\x03\x01" + string([]byte{byte(len(body) >> 8), byte(len(body))}) + body }
+	hello := func(body string) string {
+		return "\x16\x03\x01" + string([]byte{byte(len(body) >> 8), byte(len(body))}) + body
+	}
 	const none = `""` // crypto/tls says nothing to what does not look like TLS
 	for _, c := range []struct{ name, in, want string }{
 		{"garbage in a record", hello("garbage!"), "level 2 alert 80"}, // a message of 6 MiB
