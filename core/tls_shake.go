@@ -208,8 +208,9 @@ func (l *link) tellStep(t *tlsWire, kind TLSEventKind) bool {
 	return l.flags&(lfDoomed|lfDead) == 0
 }
 
-// offLoop has a worker do what the handshake waits for; nothing is read meanwhile.
-// false: it was done here.
+// offLoop has a worker do what the handshake waits for. Nothing is read meanwhile: a
+// peer seldom says anything, so only when it does (hold) is the loop told. false: it
+// was done here.
 func (l *link) offLoop(t *tlsWire) bool {
 	th, job := l.th, t.s.Job()
 	err := th.eng.work.do(func() {
@@ -221,8 +222,15 @@ func (l *link) offLoop(t *tlsWire) bool {
 		return false
 	}
 	t.job = true
-	l.flags |= lfNoRead
 	return true
+}
+
+// hold leaves what the peer says while a worker has the private key where it is.
+func (l *link) hold(t *tlsWire) bool {
+	if t.job {
+		l.flags |= lfNoRead
+	}
+	return t.job
 }
 
 // jobDone goes on with the handshake behind its job.

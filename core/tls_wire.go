@@ -105,7 +105,7 @@ func (t *tlsWire) listened(l *link) {
 // receiveTLS is receive for a link that speaks TLS.
 func (l *link) receiveTLS() {
 	th := l.th
-	if l.is(lfShakeTurn) {
+	if l.is(lfShakeTurn) || l.hold(l.tls()) {
 		return // it waits; what comes stays where it is
 	}
 	if th.cipher == nil {
@@ -136,6 +136,7 @@ func (l *link) receiveTLS() {
 
 // feedTLS takes ciphertext, which is lent.
 func (l *link) feedTLS(p []byte) {
+	l.hold(l.tls())
 	s := l.tls().s
 	s.Feed(p)
 	l.unseal()
@@ -158,8 +159,8 @@ func (l *link) unseal() {
 	if l.is(lfShaking) && !l.shake(t) {
 		return
 	}
-	for l.tls() == t && l.mayTake() && !t.over && !t.flooded(l) && t.s.Ready() {
-		if !l.openRecord(t) {
+	for l.tls() == t && l.mayOpen(t) {
+		if !l.openRecords(t) {
 			return
 		}
 	}
@@ -168,14 +169,27 @@ func (l *link) unseal() {
 	}
 }
 
-// openRecord decrypts one record and hands up what is in it.
-func (l *link) openRecord(t *tlsWire) bool {
+// mayOpen reports whether a whole record is there, and may be decrypted now.
+func (l *link) mayOpen(t *tlsWire) bool {
+	return l.mayTake() && !t.over && !t.flooded(l) && t.s.Ready()
+}
+
+// openRecords decrypts as many records as there is room for, and hands up what is in
+// them together: a message that lies in two records is whole, as if it had been read
+// without TLS.
+func (l *link) openRecords(t *tlsWire) bool {
 	th := l.th
 	k := l.frontTail()
-	out, n, err := t.s.Read(th.takeSealed(), th.rbuf[k:])
-	l.putOwn(t, out)
-	if n > 0 && !l.is(lfLinger) {
-		l.consume(th.rbuf[:k+n], k > 0)
+	at, n := k, 0
+	var out []byte
+	var err error
+	for more := true; more; more = err == nil && len(th.rbuf)-at >= maxPlaintext && l.mayOpen(t) {
+		out, n, err = t.s.Read(th.takeSealed(), th.rbuf[at:])
+		l.putOwn(t, out)
+		at += n
+	}
+	if at > k && !l.is(lfLinger) {
+		l.consume(th.rbuf[:at], k > 0)
 	}
 	switch {
 	case err == nil || err == tlsio.ErrAgain:
@@ -188,6 +202,9 @@ func (l *link) openRecord(t *tlsWire) bool {
 	}
 	return false
 }
+
+// maxPlaintext is the most that one record holds (RFC 8446 5.1).
+const maxPlaintext = 16 << 10
 
 // frontTail copies the tail to the front of the receive buffer.
 func (l *link) frontTail() int {
@@ -322,10 +339,13 @@ func (th *Thread) giveSealed(b []byte) {
 // the peer's certificates. nil without TLS, and before the handshake is complete.
 // Loop thread only.
 func (c *Conn) TLS() *tls.ConnectionState {
-	l := c.link
-	if !l.is(lfTLS) || l.is(lfShaking) {
+	t := c.link.tls()
+	if t == nil {
 		return nil
 	}
-	st := l.tls().s.State()
+	st := t.s.State()
+	if !st.HandshakeComplete {
+		return nil
+	}
 	return &st
 }
