@@ -1,6 +1,8 @@
 package client
 
 import (
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -40,6 +42,19 @@ type shaped struct {
 	sent    int
 	err     error // of a send that nobody waited for
 	timer   *time.Timer
+}
+
+// ErrCut is the end of a stream over TLS that no close_notify has announced.
+var ErrCut = errors.New("client: the stream ends without close_notify")
+
+// Read keeps an end between two records from looking like close_notify, which it
+// does to crypto/tls.
+func (w *shaped) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if err == io.EOF {
+		err = ErrCut
+	}
+	return n, err
 }
 
 // Write sends p, or keeps it for a moment.

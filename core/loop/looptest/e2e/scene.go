@@ -301,14 +301,20 @@ func gone(c *client.Conn) (string, error) {
 	if errors.As(err, &ne) && ne.Timeout() {
 		return string(rest), errors.New("the connection is not closed")
 	}
-	if c.TLS() != nil && errors.Is(err, io.ErrUnexpectedEOF) {
-		return string(rest), errCut
+	if errors.Is(err, client.ErrCut) {
+		return string(rest), err
 	}
 	return string(rest), nil
 }
 
-// errCut is the end of a stream over TLS without close_notify.
-var errCut = errors.New("the stream ends without close_notify")
+// dropped is gone for a connection that is given up: TLS need not say so.
+func dropped(c *client.Conn) (string, error) {
+	rest, err := gone(c)
+	if errors.Is(err, client.ErrCut) {
+		err = nil
+	}
+	return rest, err
+}
 
 // logBuffer collects the log of an engine.
 type logBuffer struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"anyloop/core"
 	"anyloop/core/loop/looptest/client"
@@ -35,9 +36,28 @@ func tlsClose(s *scene) error {
 		if err := take(s, closed, k.name+": Closed"); !k.want(err) {
 			s.t.Errorf("%s: Closed with %v", k.name, err)
 		}
-		if rest, err := io.ReadAll(c); len(rest) > 0 || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if rest, err := io.ReadAll(c); len(rest) > 0 || err != nil && !errors.Is(err, client.ErrCut) {
 			s.t.Errorf("%s: %q, %v", k.name, rest, err)
 		}
+	}
+	return s.afresh(tlsMute)
+}
+
+// tlsMute: who does not say all of a ClientHello is closed at TLSTimeout.
+func tlsMute(s *scene) error {
+	if err := s.up(echoing(), core.Limits{TLSTimeout: 50 * time.Millisecond}); err != nil {
+		return err
+	}
+	for _, says := range []string{"", "\x16", "\x16\x03\x01\x02\x00\x01"} {
+		c := s.bare()
+		_, err := io.WriteString(c, says)
+		s.must(err)
+		if rest, err := gone(c); rest != "" || err != nil {
+			s.t.Errorf("after %q: %q, %v", says, rest, err)
+		}
+	}
+	if n := len(s.guard.lives); n != 0 {
+		s.t.Errorf("%d handlers were made", n)
 	}
 	return nil
 }
