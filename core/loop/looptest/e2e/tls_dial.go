@@ -89,7 +89,7 @@ func tlsDial(s *scene) error {
 	}
 	ca, _ := pemOf(tls.Certificate{Certificate: [][]byte{ours().cert.Raw}, PrivateKey: ours().key})
 	cert, key := pemOf(ours().issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, "us"))
-	if err := s.up(echoing(), core.Limits{AnswerTimeout: -1, FinTimeout: 50 * time.Millisecond}); err != nil {
+	if err := s.up(echoing(), core.Limits{AnswerTimeout: -1, FinTimeout: time.Hour}); err != nil {
 		return err
 	}
 	for i, k := range s.secureDials(file("ca.pem", ca), file("cert.pem", cert), file("key.pem", key)) {

@@ -38,6 +38,7 @@ func tlsIdle(s *scene) error {
 	if n < idleConns {
 		s.t.Logf("%d connections: the limit on open files lets in no more", n)
 	}
+	s.laps() // each turn publishes them
 	st := s.eng.Stats()
 	if st.Conns != n || st.Shaking != 0 || st.Handshakes != uint64(n)+1 {
 		s.t.Errorf("%d connections of %d, %d handshakes, %d underway", st.Conns, n, st.Handshakes, st.Shaking)
