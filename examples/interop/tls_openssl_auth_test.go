@@ -35,7 +35,7 @@ func TestOpenSSLResumption(t *testing.T) {
 				for range 2 {
 					wants(t, sClient(t, addr, "a.test", version, "-sess_in", file), "\nReused, ", "this is a.test")
 				}
-				if st := eng.Stats(); st.Resumed != 2 || st.Handshakes != 3 {
+				if st := try.Stats(t, eng); st.Resumed != 2 || st.Handshakes != 3 {
 					t.Errorf("%d of %d handshakes have resumed", st.Resumed, st.Handshakes)
 				}
 				wants(t, sClient(t, addr, "b.test", version, "-sess_in", file), "\nNew, ", "CN = b.test", "this is b.test")
@@ -133,7 +133,7 @@ func TestOpenSSLClientCertificates(t *testing.T) {
 				if asked := strings.Contains(out, "CN = test authority") && strings.Contains(out, "Acceptable client certificate CA names"); asked != (tc.auth != tls.NoClientCert) && want == served {
 					t.Errorf("asked by the authority's name: %v\n%s", asked, out)
 				}
-				if eng.Stats(); verified != tc.verified {
+				if try.Stats(t, eng); verified != tc.verified { // which orders the two
 					t.Errorf("VerifyClient was told of a good certificate: %v", verified)
 				}
 			})

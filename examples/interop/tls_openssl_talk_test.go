@@ -72,7 +72,7 @@ func TestOpenSSLKeyUpdate(t *testing.T) {
 		c.Say(frame(text))
 		c.Times(text, 1)
 	}
-	if st := eng.Stats(); st.Messages != 200 || st.Sent != 200 {
+	if st := try.Stats(t, eng); st.Messages != 200 || st.Sent != 200 {
 		t.Errorf("%d messages in, %d out", st.Messages, st.Sent)
 	}
 }
@@ -122,7 +122,7 @@ func TestOpenSSLKeyUpdateFlood(t *testing.T) {
 	if taken > 1000 {
 		t.Errorf("%d of %d messages were taken from a client that reads nothing", taken, floods)
 	}
-	if st := eng.Stats(); st.Chokes == 0 {
+	if st := try.Stats(t, eng); st.Chokes == 0 {
 		t.Error("nothing waits for the client")
 	}
 	open()

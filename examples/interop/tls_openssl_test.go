@@ -106,7 +106,7 @@ func TestOpenSSLVersions(t *testing.T) {
 			if good {
 				wants(t, out, "Verify return code: 0 (ok)", "this is a.test", "\nclosed")
 			}
-			if st := eng.Stats(); st.Handshakes != 1 && good || st.ShakeFailures != 1 && !good {
+			if st := try.Stats(t, eng); st.Handshakes != 1 && good || st.ShakeFailures != 1 && !good {
 				t.Errorf("%d handshakes, %d failures", st.Handshakes, st.ShakeFailures)
 			}
 		})
