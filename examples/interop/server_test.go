@@ -39,7 +39,7 @@ func binary(t *testing.T, name string) string {
 		if binDir, buildErr = os.MkdirTemp("", "anyloop-interop"); buildErr != nil {
 			return
 		}
-		cmd := exec.Command("go", "build", "-o", binDir+string(filepath.Separator), "../echo", "../echoclient", "../server", "../hello")
+		cmd := exec.Command("go", "build", "-o", binDir+string(filepath.Separator), "../client", "../echo", "../echoclient", "../server", "../hello")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			buildErr = err
 			os.Stderr.Write(out)
