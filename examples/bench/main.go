@@ -1,3 +1,5 @@
+//go:build linux
+
 // Bench measures the library beside its peers: what other Go servers need for the
 // same work. It is a module of its own, so that the peers are in nobody's go.mod.
 //
@@ -6,7 +8,8 @@
 //	go run . tls -only echo,shake -rounds 41
 //
 // Every server and every load is a process of its own; the servers of a comparison
-// take turns in short slices, and what counts is the CPU time of the server.
+// take turns in short slices, and what counts is the CPU time of the server. It needs
+// Linux.
 package main
 
 import (

@@ -1,8 +1,11 @@
+//go:build linux
+
 package tlsbench
 
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"anyloop/examples/bench/internal/load"
@@ -41,6 +44,9 @@ func printEchoes(w io.Writer, o *options) error {
 	fmt.Fprintln(w, "| echo | server | CPU us | ratio, median and middle half | goal | allocations | bytes allocated | reads and writes |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
 	for _, row := range echoRows {
+		if !strings.Contains(row.name, o.row) {
+			continue
+		}
 		all, err := row.compare(o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", row.name, err)

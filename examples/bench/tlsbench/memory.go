@@ -1,8 +1,11 @@
+//go:build linux
+
 package tlsbench
 
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"anyloop/examples/bench/internal/load"
 	"anyloop/examples/bench/internal/serve"
@@ -38,6 +41,9 @@ func printMemory(w io.Writer, o *options) error {
 	fmt.Fprintln(w, "| server | idle | of that stack | goal | after 16 KiB | goal | half a ClientHello | goal | goroutines |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|")
 	for _, row := range memoryRows {
+		if !strings.Contains(row.name, o.row) {
+			continue
+		}
 		f, err := row.measure(o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", row.name, err)

@@ -1,10 +1,16 @@
+//go:build linux
+
 package tlsbench
 
 import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"time"
 
 	"anyloop/core"
@@ -16,16 +22,20 @@ import (
 
 // stormRow is one way to live through it.
 type stormRow struct {
-	name      string
-	perSecond int
-	off       core.OffLoop
-	goal      bool
+	name string
+	load.Storm
+	off   core.OffLoop
+	steps int
+	goal  bool
 }
 
 var stormRows = []stormRow{
-	{"no storm", 0, core.OffLoopSlow, false},
-	{"signed on workers (default)", 250, core.OffLoopSlow, true},
-	{"signed on the loop (OffLoopNone)", 250, core.OffLoopNone, false},
+	{"no storm", load.Storm{}, core.OffLoopSlow, 0, false},
+	{"X25519, signed on workers (default)", load.Storm{PerSecond: 250, X25519: true}, core.OffLoopSlow, 0, true},
+	{"X25519, signed on the loop (OffLoopNone)", load.Storm{PerSecond: 250, X25519: true}, core.OffLoopNone, 0, false},
+	{"default key exchange, signed on workers (default)", load.Storm{PerSecond: 250}, core.OffLoopSlow, 0, true},
+	{"the same, ShakeBatch 1", load.Storm{PerSecond: 250}, core.OffLoopSlow, 1, true},
+	{"default key exchange, signed on the loop", load.Storm{PerSecond: 250}, core.OffLoopNone, 0, false},
 }
 
 // storming is what came of it.
@@ -38,9 +48,13 @@ type storming struct {
 
 func printStorm(w io.Writer, o *options) error {
 	fmt.Fprintf(w, "%v of echoes of 64 B, 16 connections, 100 per second on each, beside 250 new RSA-2048 handshakes per second\n", o.storm)
+	fmt.Fprintf(w, "for the machine's speed at the moment: one RSA-2048 signature took %.0f us of CPU time\n", micro(signature()))
 	fmt.Fprintln(w, "| storm | handshakes | echo p50, p90, p99 us | turns of the loop by CPU time of its thread: < 50 us, < 200, < 500, < 1 ms, more | 500 us or more | goal |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|")
 	for _, row := range stormRows {
+		if !strings.Contains(row.name, o.row) {
+			continue
+		}
 		r, err := row.measure(o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", row.name, err)
@@ -61,7 +75,7 @@ func printStorm(w io.Writer, o *options) error {
 // own.
 func (row stormRow) measure(o *options) (r storming, err error) {
 	c := plainOurs.with("rsa", row.off)
-	c.Turns = true
+	c.Turns, c.Steps = true, row.steps
 	s, err := newSide(o, c, runtime.NumCPU()) // the workers need a processor, too
 	if err != nil {
 		return r, err
@@ -97,11 +111,32 @@ func (row stormRow) measure(o *options) (r storming, err error) {
 
 // blow is the storm.
 func (row stormRow) blow(l *proc.Child, d time.Duration, shaken *int) error {
-	if row.perSecond == 0 {
+	if row.PerSecond == 0 {
 		return nil
 	}
+	what := row.Storm
+	what.For = d
 	var n load.Shaken
-	err := l.Ask("storm", load.Storm{PerSecond: row.perSecond, For: d}, &n)
+	err := l.Ask("storm", what, &n)
 	*shaken = n.Done
 	return err
+}
+
+// signature returns how long an RSA-2048 signature takes, in CPU time of its thread:
+// the median of some.
+func signature() time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return 0
+	}
+	var took []float64
+	digest := make([]byte, 32)
+	for range 51 {
+		before := serve.ThreadCPU()
+		rsa.SignPSS(rand.Reader, key, crypto.SHA256, digest, nil)
+		took = append(took, float64(serve.ThreadCPU()-before))
+	}
+	return time.Duration(stat.Median(took))
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package tlsbench measures what TLS costs a server: memory, handshakes, echoes,
 // and what a storm of handshakes does to those who are connected already.
 package tlsbench
@@ -24,7 +26,8 @@ type options struct {
 	conns   int           // of which memory is measured
 	storm   time.Duration
 	profile string
-	n       int // servers so far, for the names of profiles
+	row     string // part of the names of the rows to measure
+	n       int    // servers so far, for the names of profiles
 }
 
 // parts are what can be measured, in the order of the output.
@@ -38,6 +41,7 @@ func Main(args []string) error {
 	var o options
 	f := flag.NewFlagSet("tls", flag.ExitOnError)
 	only := f.String("only", "memory,shake,echo,storm", "what to measure")
+	f.StringVar(&o.row, "row", "", "only rows whose name has this in it")
 	f.IntVar(&o.rounds, "rounds", 21, "rounds of each comparison")
 	f.DurationVar(&o.slice, "slice", 100*time.Millisecond, "length of a slice")
 	f.IntVar(&o.conns, "conns", 3000, "connections whose memory is measured")

@@ -1,3 +1,5 @@
+//go:build linux
+
 package load
 
 import (
@@ -125,10 +127,10 @@ func (l *load) echo(e Echo) (messages int, err error) {
 func (c *conn) receive(buf, answer []byte) (done bool, err error) {
 	for {
 		n, err := c.Read(buf)
-		if c.got+n > len(answer) || !bytes.Equal(buf[:n], answer[c.got:c.got+n]) {
-			return false, fmt.Errorf("what came back is not what was sent: %d bytes behind %d", n, c.got)
+		if e := c.take(buf[:n], answer); e != nil {
+			return false, e
 		}
-		if c.got += n; c.got == len(answer) {
+		if c.got == len(answer) {
 			c.got, done = 0, true
 		}
 		if err == errNotNow {
@@ -142,4 +144,13 @@ func (c *conn) receive(buf, answer []byte) (done bool, err error) {
 			return true, nil
 		}
 	}
+}
+
+// take compares the next bytes with what the answer must be.
+func (c *conn) take(p, answer []byte) error {
+	if c.got+len(p) > len(answer) || !bytes.Equal(p, answer[c.got:c.got+len(p)]) {
+		return fmt.Errorf("what came back is not what was sent: %d bytes behind %d", len(p), c.got)
+	}
+	c.got += len(p)
+	return nil
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package load is what loads the servers: a process of its own, the same for all of
 // them, which speaks TLS by crypto/tls and shares nothing with the library but the
 // encoding of frames. Every byte that comes back is compared.
@@ -45,6 +47,7 @@ type Pace struct {
 type Storm struct {
 	PerSecond int
 	For       time.Duration
+	X25519    bool // as in Shake
 }
 
 // Role is the load's process. It answers

@@ -1,3 +1,5 @@
+//go:build linux
+
 package load
 
 import (
@@ -61,7 +63,7 @@ func pacing(c io.ReadWriter, p Pace) (took []time.Duration, err error) {
 
 // storm makes new handshakes in regular intervals.
 func (l *load) storm(s Storm) (sum Shaken, err error) {
-	cfg, err := l.shakeConfig(Shake{})
+	cfg, err := l.shakeConfig(Shake{X25519: s.X25519})
 	if err != nil {
 		return sum, err
 	}

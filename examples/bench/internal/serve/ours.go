@@ -1,3 +1,5 @@
+//go:build linux
+
 package serve
 
 import (
@@ -25,7 +27,7 @@ func startOurs(c *Config, cert tls.Certificate) (running, error) {
 	}
 	echo := core.OnMessage(func(_ *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) })
 	var err error
-	s.eng, err = core.New(core.Config{Backend: back, VHosts: []core.VHost{{
+	s.eng, err = core.New(core.Config{Backend: back, Limits: core.Limits{ShakeBatch: c.Steps}, VHosts: []core.VHost{{
 		Addr:      "127.0.0.1:0",
 		Origin:    core.AnyOrigin,
 		TLS:       &core.TLS{Config: &tls.Config{Certificates: []tls.Certificate{cert}}, LendBuffers: c.Lend, OffLoop: c.OffLoop},

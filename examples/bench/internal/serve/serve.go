@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package serve is the servers that are measured: ours and its peers, each of which
 // echoes WebSocket messages over TLS. Each is a process of its own.
 package serve
@@ -32,6 +34,7 @@ type Config struct {
 	Lend    bool         // TLS.LendBuffers
 	OffLoop core.OffLoop // TLS.OffLoop
 	Turns   bool         // measure every turn of the loop
+	Steps   int          // Limits.ShakeBatch; 0 is the default
 
 	// Of Gobwas only.
 	Batch bool // answer all messages of one read by one write

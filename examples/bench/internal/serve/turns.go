@@ -1,3 +1,5 @@
+//go:build linux
+
 package serve
 
 import (
@@ -39,7 +41,8 @@ type turnClock struct {
 	turns Turns
 }
 
-func threadCPU() time.Duration {
+// ThreadCPU returns the CPU time of the calling goroutine's thread.
+func ThreadCPU() time.Duration {
 	var t unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
 		return 0
@@ -49,7 +52,7 @@ func threadCPU() time.Duration {
 
 func (c *turnClock) begin() {
 	if !c.inside {
-		c.inside, c.began = true, threadCPU()
+		c.inside, c.began = true, ThreadCPU()
 	}
 }
 
@@ -66,7 +69,7 @@ func (c *turnClock) ServicePending() {
 func (c *turnClock) AdjustTimeout(d time.Duration) time.Duration {
 	if c.inside {
 		c.inside = false
-		c.note(threadCPU() - c.began)
+		c.note(ThreadCPU() - c.began)
 	}
 	return c.Service.AdjustTimeout(d)
 }
