@@ -16,6 +16,9 @@ import (
 // is given up, it ends once, and its descriptor is closed.
 func dialEnds(s *scene) error {
 	lim := core.Limits{ConnectTimeout: 300 * time.Millisecond, AnswerTimeout: 300 * time.Millisecond, FinTimeout: 50 * time.Millisecond}
+	if s.overTLS() {
+		lim.AnswerTimeout = 2 * time.Second // with a handshake's arithmetic in it, on a machine that is busy
+	}
 	if err := s.up(echoing(), lim); err != nil {
 		return err
 	}

@@ -247,7 +247,7 @@ func httpHalfCloseInstead(s *scene) error {
 	s.must(err)
 	take(s, asked, "the request arrives")
 	s.must(c.CloseWrite())
-	if rest, err := gone(c); rest != "" || err != nil {
+	if rest, err := dropped(c); rest != "" || err != nil {
 		s.t.Errorf("after the client's end of stream: %q %v", rest, err)
 	}
 	return nil

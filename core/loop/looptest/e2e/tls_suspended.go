@@ -127,8 +127,8 @@ func tlsSuspended(s *scene) error {
 		stop func(s *scene)
 		ws   int // WebSockets that it needs
 	}{
-		{"from a goroutine", func(s *scene) { s.eng.Stop(0) }, 0},
-		{"from a post", func(s *scene) { s.on(s.threads-1, func() { s.eng.Stop(0) }) }, 0},
+		{"from a goroutine", func(s *scene) { s.eng.Stop(time.Hour) }, 0},
+		{"from a post", func(s *scene) { s.on(s.threads-1, func() { s.eng.Stop(time.Hour) }) }, 0},
 		{"from Receive", func(s *scene) { s.must(s.ws().Text("receive")) }, 1},
 		{"from Timer", func(s *scene) { s.must(s.ws().Text("timer")) }, 1},
 	} {
