@@ -269,6 +269,12 @@ func (l *link) closeNotify() {
 	l.th.giveSealed(out)
 }
 
+// owesNotify reports whether the peer listens and has not been told yet that we send
+// no more.
+func (l *link) owesNotify() bool {
+	return l.is(lfTLS) && !l.is(lfShaking) && !l.tls().over && !l.choked()
+}
+
 // tlsFailed ends the connection because of err, behind the alert that says so to
 // the peer.
 func (l *link) tlsFailed(t *tlsWire, err error) {
