@@ -76,10 +76,14 @@ func (th *Thread) checkVerb(what string) {
 			panic(ErrLoopCallback)
 		}
 	}
-	if debugging && th.inTurn() && th.goid != goroutineID() {
+	if debugging && th.inTurn() && th.goid != anyGoroutine && th.goid != goroutineID() {
 		panic(fmt.Errorf("%s: %w", what, ErrWrongThread))
 	}
 }
+
+// anyGoroutine is Thread.goid while the loop's own goroutine waits for callbacks on
+// another one.
+const anyGoroutine = 0
 
 // closed is the last callback.
 func (c *Conn) closed() {

@@ -104,6 +104,16 @@ type VHost struct {
 	// DefaultProtocol is the protocol for WebSockets that offer no
 	// subprotocol; empty means the first one with WS, "-" refuses them.
 	DefaultProtocol string
+	// RawOnly names the protocol whose Raw serves every connection of the
+	// address from its beginning: no HTTP is spoken. Empty: off. That of the
+	// first vhost of the address holds, like that of RawFallback; over TLS both
+	// are about what is inside.
+	RawOnly string
+	// RawFallback names the protocol whose Raw serves the connections that do
+	// not begin with an HTTP method (GET, HEAD, POST, PUT, DELETE, OPTIONS,
+	// PATCH, CONNECT, TRACE): the first Receive carries all bytes so far. Who
+	// says nothing that decides is closed after HandshakeTimeout. Empty: off.
+	RawFallback string
 	// Mounts route URL prefixes; the longest that matches wins.
 	Mounts []Mount
 	// Header is added to every HTTP response, unless the handler set a field
@@ -138,7 +148,7 @@ type VHost struct {
 }
 
 // Protocol is a named set of handlers, one handler value per connection. At
-// least one of WS, HTTP and File is set.
+// least one of WS, HTTP, File and Raw is set.
 type Protocol struct {
 	// Name is the WebSocket subprotocol (case-sensitive), the name that
 	// callback mounts use, and the name that adopting uses.
@@ -150,6 +160,7 @@ type Protocol struct {
 	WS   func(*Conn) WSHandler
 	HTTP func(*Conn) HTTPHandler
 	File func(*Conn) FileHandler
+	Raw  func(*Conn) RawHandler
 
 	// FilterWS decides about an upgrade before it is answered; the whole
 	// request is readable. nil accepts. An *HTTPError answers with its

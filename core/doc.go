@@ -7,7 +7,7 @@
 // An [Engine] has vhosts, and one or more service threads. A [Thread] has one
 // loop, and everything that belongs to the connections it serves. A [Conn] is
 // what a handler sees; below it a link owns the descriptor, and a role is what
-// the link speaks (listen, h1, ws, client, file, wake). A connection lives on one
+// the link speaks (listen, h1, ws, raw, client, file, wake). A connection lives on one
 // thread and its callbacks never overlap.
 //
 // # The three rules
@@ -28,7 +28,10 @@
 //	PeerClose, Closed              a WebSocket
 //	Protocol.WS, Connected, then as above; or ConnectFailed and nothing else
 //	                               a WebSocket that Dial began
+//	TLS.Info, TLS.VerifyClient     around a TLS handshake, before all of these
 //	Protocol.File, Readable*, Writable*, Closed          an adopted descriptor
+//	Protocol.Raw, Opened, Receive*, Writable*, Timer*, PeerEnd, Closed
+//	                               a raw connection (RawOnly, RawFallback, AdoptRaw)
 //	Protocol.Init, WaitCancelled*, Destroy               a protocol on a vhost
 //
 // Closed comes exactly once, last, iff a handler was made and its connection was
@@ -83,14 +86,18 @@
 //	LWS_CALLBACK_PROTOCOL_INIT, DESTROY  Protocol.Init, Destroy
 //	LWS_CALLBACK_TIMER, lws_set_timer_usecs   TimerHandler.Timer, Conn.SetTimer
 //	LWS_CALLBACK_RAW_RX_FILE             FileHandler.Readable
+//	LWS_CALLBACK_RAW_ADOPT               RawOpener.Opened
+//	LWS_CALLBACK_RAW_RX, RAW_WRITEABLE   RawHandler.Receive, RawHandler.Writable
+//	LWS_CALLBACK_RAW_CLOSE               ClosedHandler.Closed
+//	listen_accept_role "raw-skt"         VHost.RawOnly, VHost.RawFallback
 //	LWS_CALLBACK_ADD_POLL_FD, ...        loop.Loop.AddPollFD, ... (see loops/external)
 //	lws_rx_flow_control                  Conn.Pause, Conn.Resume
-//	lws_write                            WSWriter, HTTPWriter, File.Write
+//	lws_write                            WSWriter, HTTPWriter, RawWriter, File.Write
 //	lws_close_reason and return -1       return &CloseError{...}, or Conn.Close
 //	lws_is_first_fragment, ..._final_... Fragment.First, Final
 //	lws_remaining_packet_payload         Fragment.Remaining
 //	lws_send_pipe_choked                 Conn.Pending
-//	lws_adopt_descriptor_vhost           Thread.AdoptFile, Thread.AdoptSocket
+//	lws_adopt_descriptor_vhost           Thread.AdoptFile, Thread.AdoptSocket, Thread.AdoptRaw
 //	lws_adopt_socket_readbuf             Thread.AdoptSocket with early bytes
 //	lws_client_connect_via_info          Thread.Dial
 //	LWS_CALLBACK_CLIENT_ESTABLISHED      Connector.Connected
@@ -101,6 +108,16 @@
 //	lws_set_extension_option             Conn.TuneDeflate
 //	lws_retry_bo_t, lws_retry_get_delay_ms  Backoff
 //	lws_sul_schedule                     Thread.AfterFunc
+//	info.ssl_cert_filepath, ..._mem      TLS.CertFile, Cert, Config, Load
+//	OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS  TLS.Load, ClientCAs
+//	OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION  TLS.VerifyClient
+//	lws_tls_cert_updated                 VirtualHost.ReloadTLS
+//	ssl_info_event_mask, SSL_INFO        TLS.Info
+//	lws_init_vhost_client_ssl            VHost.ClientTLS, which needs no call
+//	LCCSCF_ALLOW_SELFSIGNED, ...         ClientTLS.AllowSelfSigned, ...
+//	ALLOW_NON_SSL_ON_SSL_PORT, REDIRECT_HTTP_TO_HTTPS  TLS.Plain
+//	VHOST_UPG_STRICT_HOST_CHECK          VHost.StrictHost
+//	simultaneous_ssl_handshake_restriction  Limits.Handshakes
 //	info.foreign_loops                   a foreign Backend (see loops/*)
 //	info.count_threads, get_count_threads Config.Threads, Engine.Threads
 //	lws_get_tsi                          Conn.Thread, Thread.Index

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -150,9 +151,12 @@ func (e *Engine) abandon() {
 		if th.loop == nil {
 			continue
 		}
-		for _, l := range th.links() {
-			l.doom(ErrStopped)
-			th.bury(l)
+		// The wake-up comes last: with it a foreign loop is left.
+		for _, l := range append(slices.DeleteFunc(th.links(), func(l *link) bool { return l == th.bell.link }), th.bell.link) {
+			if l != nil {
+				l.doom(ErrStopped)
+				th.bury(l)
+			}
 		}
 		th.hosted.Store(false)
 		th.closeLoop()

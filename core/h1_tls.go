@@ -26,8 +26,8 @@ func (r *h1Role) misdirected(l *link, vh *VirtualHost) bool {
 	if vh.cfg.StrictHost && !r.site.named(vh, string(r.req.head.Host())) {
 		return true
 	}
-	if !l.is(lfTLS) {
-		return false
+	if !l.is(lfTLS) { // the first vhost's PlainServe is not the word of one that asks
+		return r.site.tls && r.plain == PlainServe && vh.tls.asksClients() && vh.tls.opt.Plain != PlainServe
 	}
 	shown := l.tls().vh
 	return shown != vh && (vh.cfg.StrictHost || vh.tls.asksClients())

@@ -159,6 +159,10 @@ func (l *link) tellEOF() {
 // endOfStream: a read returned 0.
 func (l *link) endOfStream() {
 	l.flags |= lfEOF
+	if l.is(lfShaking) {
+		l.cutShort(l.tls())
+		return
+	}
 	if l.is(lfFinish) && !l.is(lfHangup) && (l.choked() || l.held() > 0) {
 		return // it may still want the rest; finishNow ends
 	}

@@ -20,11 +20,14 @@ func (c *Conn) introduce(h any) {
 		}
 	}
 	_, ok := h.(WSOpener)
-	note(ok, "Opened")
+	_, raw := h.(RawOpener)
+	note(ok || raw, "Opened")
 	_, ok = h.(WSPonger)
 	note(ok, "Pong")
 	_, ok = h.(PeerCloser)
 	note(ok, "PeerClose")
+	_, ok = h.(PeerEnder)
+	note(ok, "PeerEnd")
 	_, ok = h.(BodyHandler)
 	note(ok, "Body")
 	_, ok = h.(TimerHandler)

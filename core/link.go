@@ -56,6 +56,7 @@ const (
 	lfShaking                          // and the handshake is not complete
 	lfShakeTurn                        // waits for a step of its handshake
 	lfShakePlace                       // waits for a place among the handshakes
+	lfShakeGiven                       // has been given one, and not begun yet
 )
 
 // own returns the conn that the link was made with; the only one, except on

@@ -168,7 +168,8 @@ func (th *Thread) adopt(s *site, fd int, peer peerName) {
 		th.closeRaw(fd)
 		return
 	}
-	l := th.newPeer(fd, vh, peer)
+	r := th.firstRole(vh.site)
+	l := th.newPeer(fd, vh, r, peer)
 	if err := l.watch(loop.In); err != nil {
 		th.eng.log.Warn("the loop refused a connection", "peer", peer.String(), "err", err)
 		l.doom(err)
@@ -177,7 +178,7 @@ func (th *Thread) adopt(s *site, fd int, peer peerName) {
 		th.cur = cur
 		return
 	}
-	l.role.(peerRole).accepted(l)
+	r.accepted(l)
 	if debugging {
 		vh.log.Debug("accepted", "conn", l.own().String(), "peer", peer.String())
 	}

@@ -65,13 +65,13 @@ func (vh *VHost) checkListen() error {
 	case vh.BindInterface && vh.Interface == "":
 		return errors.New("BindInterface needs Interface")
 	case vh.Family > IPv6Only:
-		return fmt.Errorf("Family %d is unknown", vh.Family)
+		return fmt.Errorf("there is no Family %d", vh.Family)
 	case vh.Backlog < 0 || vh.FastOpen < 0:
-		return errors.New("Backlog and FastOpen cannot be negative")
+		return errors.New("a negative Backlog or FastOpen")
 	case key.tcp() && (vh.UnixMode != 0 || vh.UnixOwner != ""):
-		return fmt.Errorf("UnixMode and UnixOwner are not for the address %s", vh.Addr)
+		return fmt.Errorf("address %s: UnixMode and UnixOwner are for unix sockets", vh.Addr)
 	case !key.tcp() && (vh.Interface != "" || vh.Family != 0 || vh.FastOpen != 0):
-		return fmt.Errorf("Interface, Family and FastOpen are not for the address %s", vh.Addr)
+		return fmt.Errorf("address %s: Interface, Family and FastOpen are not for unix sockets", vh.Addr)
 	}
 	return nil
 }

@@ -178,7 +178,7 @@ func (l *link) taken(n int) {
 	s.ref = nil
 	l.shrink()
 	if l.is(lfTLS) {
-		l.tls().owed = 0
+		l.tls().listened(l)
 	}
 	l.role.drained(l)
 	if l.is(lfFinish) && l.held() == 0 {
@@ -229,9 +229,9 @@ func (l *link) hangup(cause error) {
 
 // quit ends the link now, but for what its wire has taken and not sent: a socket
 // of the system sends that by itself when it is closed, an engine's stream does
-// not.
+// not. Over TLS it says so.
 func (l *link) quit(cause error) {
-	if l.held() > 0 && !l.is(lfTxDead) {
+	if !l.is(lfTxDead) && (l.held() > 0 || l.owesNotify()) {
 		l.finish(cause, false)
 		return
 	}

@@ -48,7 +48,7 @@ const maxAllowance = 1 << 30
 type baseRole struct{}
 
 func (baseRole) input(_ *link, p []byte) int { return len(p) }
-func (baseRole) eof(l *link)                 { l.doom(errPeerGone) }
+func (baseRole) eof(l *link)                 { l.doom(l.peerGone()) }
 func (baseRole) ready(*link)                 {}
 func (baseRole) writable(*Conn)              {}
 func (baseRole) drained(*link)               {}

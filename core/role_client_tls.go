@@ -45,15 +45,16 @@ func (r *clientRole) arrived(l *link, early []byte) {
 		r.ask(l)
 		return
 	}
+	r.state = clShaking
 	if err := r.prepareTLS(l.own().vh()); err != nil { // a redirect has brought us to TLS
 		r.fail(l, err)
 		return
 	}
-	r.state = clShaking
 	l.arm(phaseAnswer, l.own().limits().AnswerTimeout)
 	cfg := r.tls.forHost(r.url.Hostname())
 	s := tlsio.Client(cfg, tlsio.Options{Coroutine: l.th.steady, Lend: r.tls.opt.LendBuffers, Owner: l})
 	l.beginTLS(s, r.tls.opt.Info, early)
+	l.tls().due = true // it speaks first
 	l.unseal()
 }
 

@@ -440,7 +440,7 @@ func (r *h1Role) eof(l *link) {
 	switch {
 	case r.phase == h1Busy && !r.bodyOn:
 		if r.req != nil && r.req.w.held {
-			l.doom(errPeerGone) // nobody waits for an answer that may never come
+			l.doom(l.peerGone()) // nobody waits for an answer that may never come
 			return
 		}
 		r.keep = false
@@ -448,7 +448,7 @@ func (r *h1Role) eof(l *link) {
 		l.finish(nil, false)
 	default:
 		r.phase = h1Over
-		l.quit(errPeerGone)
+		l.quit(l.peerGone())
 	}
 }
 

@@ -15,16 +15,12 @@ type peerRole interface {
 }
 
 // firstRole returns what a connection of the site begins with.
-func (th *Thread) firstRole(s *site) role {
-	if vh := s.first(); s.tls || vh != nil && vh.sniffs() {
+func (th *Thread) firstRole(s *site) peerRole {
+	if s.tls {
 		return &sniffRole{site: s}
 	}
-	return th.newH1(s)
+	return th.plainRole(s)
 }
-
-// sniffs reports whether the first bytes of a connection decide what it is, on an
-// address without TLS.
-func (vh *VirtualHost) sniffs() bool { return false }
 
 // sniffRole looks at the first bytes of a connection where more than one thing is
 // spoken:
@@ -170,14 +166,22 @@ func (r *sniffRole) plain(l *link, vh *VirtualHost) {
 	if vh.tls != nil {
 		policy = vh.tls.opt.Plain
 	}
-	if policy == PlainClose {
+	var next peerRole
+	switch {
+	case policy == PlainClose || policy == PlainRaw && vh.raw() == nil:
 		l.doom(errPlain)
 		return
+	case policy == PlainRaw:
+		next = newRaw(vh.raw())
+	case policy == PlainServe:
+		next = l.th.plainRole(r.site)
+	default:
+		h := l.th.newH1(r.site)
+		h.plain = policy
+		next = h
 	}
-	h := l.th.newH1(r.site)
-	h.plain = policy
-	l.role = h
-	h.accepted(l)
+	l.role = next
+	next.accepted(l)
 }
 
 // shake begins the handshake; p is what was read of it.
@@ -186,12 +190,12 @@ func (r *sniffRole) shake(l *link, vh *VirtualHost, p []byte) {
 	l.beginTLS(s, vh.tls.opt.Info, p)
 }
 
-// secure: what follows is HTTP.
+// secure: what follows is what would be spoken without TLS.
 func (r *sniffRole) secure(l *link) {
-	h := l.th.newH1(r.site)
-	l.role = h
+	next := l.th.plainRole(r.site)
+	l.role = next
 	l.disarm()
-	h.accepted(l)
+	next.accepted(l)
 }
 
 // eof: it has sent nothing that could be answered.

@@ -171,5 +171,5 @@ func (r *wsRole) eof(l *link) {
 		l.quit(c.cause())
 		return
 	}
-	l.quit(errPeerGone)
+	l.quit(l.peerGone())
 }

@@ -49,15 +49,22 @@ type suffixName struct {
 	vh     *VirtualHost
 }
 
-// sock is a listening socket that no loop watches yet.
-type sock struct {
-	th *Thread
-	fd int
-}
-
 // listen gives vh its site, opening sockets if none listens there. Nothing is
 // accepted for it before serve.
-func (e *Engine) listen(vh *VirtualHost) (socks []sock, err error) {
+func (e *Engine) listen(vh *VirtualHost) ([]sock, error) {
+	socks, err := e.place(vh)
+	if err != nil {
+		return nil, err
+	}
+	if err := vh.site.speak(vh); err != nil {
+		vh.site.giveUp(vh, socks)
+		return nil, err
+	}
+	return socks, nil
+}
+
+// place is listen, whatever is spoken there.
+func (e *Engine) place(vh *VirtualHost) (socks []sock, err error) {
 	cfg := &vh.cfg
 	s := &site{eng: e, key: cfg.listenKey(), plain: cfg.plainListen(), users: 1}
 	s.setNames(nil)
@@ -160,113 +167,11 @@ func (s *site) watchAll(socks []sock) (left []sock, err error) {
 	return nil, nil
 }
 
-// closeSocks closes sockets that no loop watches.
-func (s *site) closeSocks(socks []sock) {
-	for _, sk := range socks {
-		s.lost()
-		sk.th.closeRaw(sk.fd)
-	}
-}
-
-// lost counts a socket out that is about to be closed. The last one takes its path
-// along, before somebody else's can be the same file.
-func (s *site) lost() {
-	if s.socks.Add(-1) > 0 || s.path == (sys.FileID{}) {
-		return
-	}
-	if err := sys.RemovePath(s.opts.Address, s.path); err != nil {
-		s.eng.log.Warn("removing the path of a unix socket", "addr", s.bound, "err", err)
-	}
-}
-
 // listening returns the sites that have or had a listener.
 func (e *Engine) listening() []*site {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.sites
-}
-
-// open makes the listening sockets: those of the address for thread 0, or, with
-// ReusePort, a set for each thread. What was inherited is not opened again.
-func (s *site) open(given net.Listener) ([]sock, error) {
-	e := s.eng
-	if a, ok := e.backend.(loop.Acceptor); ok {
-		return nil, s.openAlien(a, given)
-	}
-	if given != nil {
-		fd, err := sys.FromListener(given)
-		if err != nil {
-			return nil, err
-		}
-		s.tcp = given.Addr().Network() == "tcp"
-		return s.opened(&openSockets{FDs: [][]int{{fd}}, Bound: given.Addr().String()}), nil
-	}
-	if e.kernel != nil {
-		return s.openKernel()
-	}
-	o := e.cfg.inherited.take(s.key)
-	if o == nil {
-		var err error
-		if o, err = openListening(s.key, s.opts, e.cfg.sets(&s.key, len(e.threads))); err != nil {
-			return nil, err
-		}
-	}
-	return s.opened(o), nil
-}
-
-// opened takes sockets over.
-func (s *site) opened(o *openSockets) (socks []sock) {
-	s.setBound(o.Bound)
-	s.path = o.Path
-	for i, fds := range o.FDs {
-		for _, fd := range fds {
-			socks = append(socks, sock{s.eng.threads[i%len(s.eng.threads)], fd})
-		}
-	}
-	s.socks.Add(int32(len(socks)))
-	return socks
-}
-
-// openKernel listens on a simulated kernel, which has addresses and nothing else.
-func (s *site) openKernel() ([]sock, error) {
-	e := s.eng
-	if !s.plain {
-		return nil, fmt.Errorf("core: backend %s has a kernel that listens on an Addr without further options", e.info.Name)
-	}
-	network, addr := s.key.network()
-	o := &openSockets{}
-	for range e.cfg.sets(&s.key, len(e.threads)) {
-		fd, bound, err := e.kernel.Listen(network, addr)
-		if err != nil {
-			for i, fds := range o.FDs {
-				e.threads[i].closeRaw(fds[0])
-			}
-			return nil, err
-		}
-		o.FDs, o.Bound, addr = append(o.FDs, []int{fd}), bound, bound
-	}
-	return s.opened(o), nil
-}
-
-// openAlien makes the backend's engine listen.
-func (s *site) openAlien(a loop.Acceptor, given net.Listener) error {
-	e := s.eng
-	if given != nil || !s.plain {
-		return fmt.Errorf("core: backend %s listens by itself; it takes an Addr without further options", e.info.Name)
-	}
-	network, addr := s.key.network()
-	bound, l, err := a.Listen(network, addr, s.acceptStream)
-	if err != nil {
-		return err
-	}
-	if network == "unix" {
-		bound = s.key.Addr
-	}
-	s.setBound(bound)
-	e.mu.Lock()
-	s.alien = l
-	e.mu.Unlock()
-	return nil
 }
 
 // address is where it listens, for anybody; "" if it does not.
@@ -280,6 +185,30 @@ func (s *site) address() string {
 func (s *site) setBound(bound string) {
 	s.bound = bound
 	s.where.Store(&bound)
+}
+
+// passOn gives a connection whose vhost has gone to the first that is left on the
+// address, if it has not come to what its client wants yet.
+func (l *link) passOn() bool {
+	var s *site
+	switch r := l.role.(type) {
+	case *sniffRole:
+		s = r.site
+	case *guessRole:
+		s = r.site
+	case *h1Role:
+		if r.phase < h1Busy && r.h == nil {
+			s = r.site
+		}
+	}
+	if s == nil || l.is(lfTLS|lfDoomed|lfFinish|lfDead) {
+		return false
+	}
+	vh := s.first()
+	if vh != nil {
+		l.own().setVHost(vh)
+	}
+	return vh != nil
 }
 
 // closeAlien ends the listening of another engine.

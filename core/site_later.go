@@ -43,10 +43,9 @@ func (s *site) tryAgain() {
 	e := s.eng
 	th := e.threads[0]
 	e.mu.Lock()
-	goOn := s.users > 0 && !s.ended && th.end.phase == endNot
-	s.waits.armed = goOn
+	ended := s.ended
 	e.mu.Unlock()
-	if !goOn {
+	if ended || th.end.phase != endNot {
 		return
 	}
 	socks, err := s.open(nil)

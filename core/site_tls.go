@@ -54,7 +54,9 @@ func (s *site) named(vh *VirtualHost, host string) bool {
 }
 
 // asksClients reports whether connections of this vhost may have had to show a
-// certificate.
+// certificate, or to please a callback that decides about connections.
 func (v *vhostTLS) asksClients() bool {
-	return v.opt.VerifyClient != nil || v.live.Load().ClientAuth != tls.NoClientCert
+	c := v.live.Load()
+	return v.opt.VerifyClient != nil || c.ClientAuth != tls.NoClientCert || c.VerifyConnection != nil ||
+		c.VerifyPeerCertificate != nil || c.GetConfigForClient != nil
 }

@@ -90,6 +90,35 @@ func TestLastVHostReplacedWithoutAGap(t *testing.T) {
 	}
 }
 
+// TestRemoveKeepsClientsThatHaveNotSaidWhatTheyWant: they came to the address, not
+// to the vhost that was the first on it.
+func TestRemoveKeepsClientsThatHaveNotSaidWhatTheyWant(t *testing.T) {
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{named("first.test"), named("stays.test")}})
+	silent, half, idle := w.dial(), w.dial(), w.dial()
+	half.WriteString("GET / HTTP/1.1\r\nHo")
+	idle.WriteString("GET / HTTP/1.1\r\nHost: first.test\r\n\r\n")
+	if got := idle.answer(); !strings.Contains(got, "<first.test>") {
+		t.Errorf("%q", got)
+	}
+	w.eng.VHost("first.test").Remove()
+	w.k.Drive()
+	silent.WriteString("GET / HTTP/1.1\r\nHost: stays.test\r\n\r\n")
+	half.WriteString("st: stays.test\r\n\r\n")
+	for name, p := range map[string]*peer{"silent": silent, "half": half} {
+		if got := p.answer(); !strings.Contains(got, "<stays.test>") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if !idle.EOF() {
+		t.Error("a connection that the vhost has served is still open")
+	}
+	w.eng.VHost("stays.test").Remove()
+	w.k.Drive()
+	if !silent.EOF() {
+		t.Error("the last vhost has gone")
+	}
+}
+
 func TestVHostThatFailsLeavesTheSocketToTheOthers(t *testing.T) {
 	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{named("a.test")}})
 	w.k.Drive()

@@ -17,6 +17,7 @@ type Stats struct {
 	Messages        uint64 // WebSocket messages received
 	Sent            uint64 // WebSocket messages sent
 	Requests        uint64 // HTTP requests
+	Raw             uint64 // connections that became raw
 	Reads           uint64 // read system calls
 	Writes          uint64 // write and writev system calls
 	Adds            uint64 // AddPollFD calls
@@ -48,6 +49,7 @@ func (s *Stats) add(o *Stats) {
 	s.Messages += o.Messages
 	s.Sent += o.Sent
 	s.Requests += o.Requests
+	s.Raw += o.Raw
 	s.Reads += o.Reads
 	s.Writes += o.Writes
 	s.Adds += o.Adds

@@ -83,14 +83,14 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 }
 
 // onLoopStack reports whether this goroutine is inside an entry point of some
-// thread.
+// thread, or one that such waits for: a handshake's.
 func onLoopStack() bool {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
 	for {
 		f, more := frames.Next()
 		if strings.HasSuffix(f.Function, "core.(*Thread).ServiceFD") || strings.HasSuffix(f.Function, "core.(*Thread).ServicePending") ||
-			strings.HasSuffix(f.Function, "core.(*streamWire).enter") {
+			strings.HasSuffix(f.Function, "core.(*streamWire).enter") || strings.HasSuffix(f.Function, "core/tlsio.(*Session).handshake") {
 			return true
 		}
 		if !more {

@@ -63,6 +63,11 @@ func (th *Thread) AdoptStream(s loop.Stream, vh *VirtualHost, peer string) (loop
 // caller's as before. Loop thread only.
 func (th *Thread) AdoptSocket(fd int, vh *VirtualHost, peer string, early []byte) (*Conn, error) {
 	th.checkVerb("AdoptSocket")
+	return th.adoptSocket(fd, vh, th.firstRole(vh.site), peer, early)
+}
+
+// adoptSocket is AdoptSocket for any role.
+func (th *Thread) adoptSocket(fd int, vh *VirtualHost, r peerRole, peer string, early []byte) (*Conn, error) {
 	if err := th.hasRoom(); err != nil {
 		return nil, err
 	}
@@ -70,14 +75,14 @@ func (th *Thread) AdoptSocket(fd int, vh *VirtualHost, peer string, early []byte
 		return nil, &TransportError{Op: "adopt", Err: err}
 	}
 	th.load.Add(1)
-	l := th.newPeer(fd, vh, named(peer))
+	l := th.newPeer(fd, vh, r, named(peer))
 	if err := l.watch(loop.In); err != nil {
 		l.flags |= lfKeepFD
 		l.doom(err)
 		th.buryLink(l)
 		return nil, err
 	}
-	l.role.(peerRole).accepted(l)
+	r.accepted(l)
 	l.early(early)
 	return l.own(), nil
 }
@@ -94,8 +99,8 @@ func (th *Thread) hasRoom() error {
 }
 
 // newPeer makes the link of a connection that counts; its load is counted.
-func (th *Thread) newPeer(fd int, vh *VirtualHost, peer peerName) *link {
-	l := th.newLink(fd, th.firstRole(vh.site))
+func (th *Thread) newPeer(fd int, vh *VirtualHost, r peerRole, peer peerName) *link {
+	l := th.newLink(fd, r)
 	l.flags |= lfCounted
 	l.own().setPeer(peer)
 	l.own().setVHost(vh)
@@ -110,6 +115,7 @@ func (l *link) early(p []byte) {
 	}
 	l.th.stats.BytesIn += uint64(len(p))
 	l.th.queue(l.own())
+	l.flags &^= lfReady // a role that looks at what waits in the kernel would miss it
 	if l.is(lfTLS) {
 		l.tls().store(p)
 		return
@@ -119,12 +125,13 @@ func (l *link) early(p []byte) {
 }
 
 func (th *Thread) newStream(s loop.Stream, vh *VirtualHost, peer peerName) *streamWire {
-	l := th.newPeer(-1, vh, peer)
+	r := th.firstRole(vh.site)
+	l := th.newPeer(-1, vh, r, peer)
 	w := &streamWire{l: l, s: s}
 	w.holder, _ = s.(loop.StreamHolder)
 	l.below(w)
 	th.drift(l)
-	l.role.(peerRole).accepted(l)
+	r.accepted(l)
 	return w
 }
 

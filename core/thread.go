@@ -196,6 +196,9 @@ func (th *Thread) bury(l *link) {
 	if l.is(lfTLS) {
 		l.tls().end(l)
 	}
+	if l.flags&(lfShakePlace|lfShakeGiven) != 0 {
+		th.shakes.gone(l)
+	}
 	l.role.gone(l, err)
 	th.closeLink(l)
 }

@@ -11,19 +11,23 @@ import (
 // Config and Load.
 type TLS struct {
 	// CertFile and KeyFile are PEM files: the certificate with its chain, and
-	// the private key. They are read again by VirtualHost.ReloadTLS.
+	// the private key, unencrypted. Without KeyFile, the key is in CertFile too.
+	// They are read again by VirtualHost.ReloadTLS.
 	CertFile, KeyFile string
 	// Cert and Key are the same as bytes, PEM or DER (a DER Cert may be
 	// several certificates on end).
 	Cert, Key []byte
-	// Config is used as a base; it is cloned. Renegotiation, NextProtos and
-	// session tickets are set by the options below.
+	// Config is used as a base; it is cloned, and the options below are put on
+	// top. Its GetConfigForClient is asked for each handshake, and the options
+	// are put on what that returns. Its WrapSession, UnwrapSession and the keys
+	// of SetSessionTicketKeys stay. Left out are "h2" in NextProtos,
+	// renegotiation, NameToCertificate and Encrypted Client Hello.
 	Config *tls.Config
 	// Load is called when the vhost is made, and by ReloadTLS: it returns what
 	// Config would be. An error fails the vhost, or the reload.
 	Load func(vh *VirtualHost) (*tls.Config, error)
-	// IgnoreMissing makes a vhost whose files do not exist yet: until
-	// ReloadTLS finds them, handshakes for it fail with the alert
+	// IgnoreMissing makes a vhost whose CertFile or KeyFile does not exist yet:
+	// until ReloadTLS finds them, handshakes for it fail with the alert
 	// "unrecognized_name".
 	IgnoreMissing bool
 
@@ -32,21 +36,24 @@ type TLS struct {
 	MinVersion, MaxVersion uint16
 	// Ciphers are the cipher suites of TLS 1.2, by their RFC names or OpenSSL's
 	// ("ECDHE-RSA-AES128-GCM-SHA256"); nil is the standard library's choice,
-	// "ALL" all it has that are not known to be broken. Those of TLS 1.3 cannot
+	// "ALL" all it has that are not known to be weak. Those of TLS 1.3 cannot
 	// be chosen. An unknown name fails the vhost. The order has no meaning.
 	Ciphers []string
 	// Curves are the key exchanges: "X25519", "P-256" or "prime256v1", "P-384"
-	// or "secp384r1", "P-521" or "secp521r1", "X25519MLKEM768". nil is the
+	// or "secp384r1", "P-521" or "secp521r1", "X25519MLKEM768",
+	// "SecP256r1MLKEM768", "SecP384r1MLKEM1024". nil is the
 	// standard library's choice. An unknown name fails the vhost.
 	Curves []string
 	// ALPN are the application protocols to choose from (RFC 7301); nil is
-	// "http/1.1". "h2" fails the vhost as long as HTTP/2 is not built in.
+	// Config's, or else "http/1.1"; empty is none. "h2" fails the vhost as long as
+	// HTTP/2 is not built in.
 	ALPN []string
 
 	// ClientAuth asks for a client's certificate: tls.NoClientCert, ...,
 	// tls.RequireAndVerifyClientCert. Resumed sessions are checked again.
 	ClientAuth tls.ClientAuthType
-	// ClientCAs and ClientCAFile (PEM) are the authorities to check it against.
+	// ClientCAs and ClientCAFile (PEM) are the authorities to check it against:
+	// both, if both are given; Config's, if none is. The file is read again by ReloadTLS.
 	ClientCAs    *x509.CertPool
 	ClientCAFile string
 	// VerifyClient, if set, has the last word about a connection, resumed ones
@@ -57,9 +64,9 @@ type TLS struct {
 	// NoResumption turns session tickets off.
 	NoResumption bool
 	// TicketKeys encrypt session tickets: the first new ones, all of them old
-	// ones. nil makes keys that change daily and survive ReloadTLS. A ticket of
-	// one vhost never opens a session on another, unless both are given the
-	// same keys.
+	// ones. nil leaves them to Config, or else makes keys that change daily and
+	// survive ReloadTLS. A ticket of one vhost never opens a session on another,
+	// unless both are given the same keys.
 	TicketKeys [][32]byte
 	// OffLoop says which private keys sign on the engine's workers, while the
 	// loop goes on.
@@ -107,6 +114,9 @@ const (
 	PlainServe
 	// PlainClose closes without a word.
 	PlainClose
+	// PlainRaw gives whatever is not TLS, HTTP too, to the protocol that
+	// VHost.RawFallback or RawOnly names.
+	PlainRaw
 )
 
 // TLSEvent is something that happened on a TLS connection.
@@ -134,7 +144,11 @@ const (
 )
 
 // ClientTLS is how Dial checks a server, and what it shows of us. The zero value
-// checks against the system's authorities.
+// checks against the system's authorities. A vhost's is read once, when a Dial first
+// needs it, and keeps sessions of 64 servers for later handshakes. Dial.TLS is
+// read anew by each Dial, files included (hundreds of authorities hold up the loop
+// for tens of milliseconds), and its sessions end with it, unless Config has a
+// ClientSessionCache.
 type ClientTLS struct {
 	// Config is used as a base; it is cloned. ServerName, if empty, is the
 	// URL's host.
@@ -142,15 +156,18 @@ type ClientTLS struct {
 	// RootCAFile (PEM) holds the authorities to check servers against, instead
 	// of Config's or the system's.
 	RootCAFile string
-	// CertFile and KeyFile (PEM) are our own certificate, if the server asks.
+	// CertFile and KeyFile (PEM) are our own certificate, if the server asks,
+	// instead of Config's; as in TLS.
 	CertFile, KeyFile string
 	// MinVersion, MaxVersion, Ciphers and Curves are as in TLS.
 	MinVersion, MaxVersion uint16
 	Ciphers, Curves        []string
-	// ALPN are the application protocols to offer; nil is "http/1.1".
+	// ALPN are the application protocols to offer, as in TLS.
 	ALPN []string
 
-	// Each of the following relaxes exactly one check.
+	// Each of the following relaxes exactly one check, for resumed sessions too.
+	// Config's own VerifyPeerCertificate and VerifyConnection are still asked;
+	// Config.InsecureSkipVerify is like Insecure.
 
 	// AllowSelfSigned trusts a chain that ends in a certificate which was sent
 	// and has signed itself.

@@ -55,7 +55,7 @@ func (d *dialTLS) load() error {
 		}
 		c.Certificates, c.GetClientCertificate = []tls.Certificate{cert}, nil
 	case t.KeyFile != "":
-		return errors.New("KeyFile without CertFile")
+		return errors.New("there is a KeyFile without a CertFile")
 	default:
 		if c.Certificates, err = withLeaves(c.Certificates); err != nil {
 			return err

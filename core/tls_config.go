@@ -41,8 +41,8 @@ func newVHostTLS(vh *VirtualHost, t *TLS) (*vhostTLS, error) {
 
 // ReloadTLS reads the vhost's certificate and authorities anew: files, or Load.
 // Handshakes that begin later use them; connections and session tickets stay
-// good. On an error, as for a file that is missing, the old ones stay in use.
-// Any goroutine, but not from Load.
+// good. On an error, as for a file that is missing, the old ones stay in use. It
+// waits for the disk, or for Load. Any goroutine, but not from Load.
 func (vh *VirtualHost) ReloadTLS() error {
 	if vh.tls == nil {
 		return errNotTLS
@@ -95,9 +95,9 @@ func (v *vhostTLS) source() (*tls.Config, error) {
 	case n != 1:
 		return nil, fmt.Errorf("exactly one of CertFile, Cert, Config and Load names the certificate; there are %d", n)
 	case o.CertFile == "" && o.KeyFile != "":
-		return nil, errors.New("KeyFile without CertFile")
+		return nil, errors.New("there is a KeyFile without a CertFile")
 	case len(o.Cert) == 0 && len(o.Key) > 0:
-		return nil, errors.New("Key without Cert")
+		return nil, errors.New("there is a Key without a Cert")
 	case o.CertFile != "":
 		return single(loadFiles(o.CertFile, o.KeyFile))
 	case len(o.Cert) > 0:
@@ -107,7 +107,7 @@ func (v *vhostTLS) source() (*tls.Config, error) {
 	if o.Load != nil {
 		err := v.vh.guarded("Load", func() (err error) { c, err = o.Load(v.vh); return err })
 		if err != nil {
-			return nil, fmt.Errorf("Load: %w", err)
+			return nil, fmt.Errorf("from Load: %w", err)
 		}
 	}
 	if c == nil || len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
@@ -208,7 +208,6 @@ func (s *serverSettings) another(user func(*tls.ClientHelloInfo) (*tls.Config, e
 			return nil, err
 		}
 		c := given.Clone()
-		c.GetConfigForClient = nil // crypto/tls would not ask it
 		return c, s.apply(c)
 	}
 }

@@ -110,6 +110,23 @@ func client(t *testing.T, o ClientTLS, host string) *tls.Config {
 	return d.forHost(host)
 }
 
+// TestClientConfigStays: what the user's Config says of checks and time holds
+// beside the flags.
+func TestClientConfigStays(t *testing.T) {
+	ca := newTestCA(t)
+	self, _, _ := selfSignedLeaf(t, nil, "b.test")
+	o := ClientTLS{SkipHostname: true, Config: &tls.Config{InsecureSkipVerify: true}}
+	srv, cli := meet(&tls.Config{Certificates: []tls.Certificate{self}}, client(t, o, "a.test"), nil)
+	talks(t, srv, cli)
+	cert, _, _ := ca.leafOf(t, newECKey(t), past, "b.test")
+	for then, want := range map[time.Time]bool{cert.Leaf.NotBefore: true, cert.Leaf.NotAfter.Add(1): false} {
+		o := ClientTLS{SkipHostname: true, Config: &tls.Config{RootCAs: ca.pool(), Time: func() time.Time { return then }}}
+		if _, cli := meet(&tls.Config{Certificates: []tls.Certificate{cert}}, client(t, o, "a.test"), nil); cli.done != want {
+			t.Errorf("%v: passed %v, %v", then, cli.done, cli.err)
+		}
+	}
+}
+
 // TestClientFlagsOnResumption: a resumed session is checked like a new one, with
 // the flags of the one that resumes.
 func TestClientFlagsOnResumption(t *testing.T) {
@@ -191,6 +208,9 @@ func TestClientNames(t *testing.T) {
 				t.Errorf("%q, AllowExpired %v: passed %v, %v", host, o.AllowExpired, cli.done, cli.err)
 			}
 		}
+	}
+	if got := serverName("a.test."); got != "a.test" { // one key for its sessions
+		t.Error(got)
 	}
 	// A name of the user's stays.
 	c := client(t, ClientTLS{Config: &tls.Config{ServerName: "own.test"}}, "a.test")

@@ -18,7 +18,7 @@ func TestServerSources(t *testing.T) {
 	ca := newTestCA(t)
 	cert, certPEM, keyPEM := ca.leaf(t, "a.test")
 	bare := tls.Certificate{Certificate: cert.Certificate, PrivateKey: cert.PrivateKey}
-	config := &tls.Config{Certificates: []tls.Certificate{bare}}
+	config := &tls.Config{Certificates: []tls.Certificate{bare}, NextProtos: []string{"h2", "http/1.1"}}
 	get := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &cert, nil }}
 	for name, o := range map[string]TLS{
 		"files":  {CertFile: inFile(t, "c", certPEM), KeyFile: inFile(t, "k", keyPEM)},
@@ -32,7 +32,7 @@ func TestServerSources(t *testing.T) {
 			t.Errorf("%s: %v", name, cli.state)
 		}
 	}
-	if config.Certificates[0].Leaf != nil || config.MinVersion != 0 || config.GetCertificate != nil {
+	if config.Certificates[0].Leaf != nil || config.MinVersion != 0 || config.GetCertificate != nil || config.NextProtos[0] != "h2" {
 		t.Error("the user's Config has been changed")
 	}
 }
@@ -52,11 +52,11 @@ func TestServerOptionErrors(t *testing.T) {
 		{TLS{}, "exactly one of CertFile, Cert, Config and Load names the certificate; there are 0"},
 		{TLS{Config: config, Cert: certPEM}, "there are 2"},
 		{TLS{Config: config, KeyFile: "k"}, "there are 2"},
-		{TLS{KeyFile: "k"}, "KeyFile without CertFile"},
-		{TLS{Key: keyPEM}, "Key without Cert"},
+		{TLS{KeyFile: "k"}, "KeyFile without a CertFile"},
+		{TLS{Key: keyPEM}, "Key without a Cert"},
 		{TLS{CertFile: "/does/not/exist"}, "no such file"},
 		{TLS{IgnoreMissing: true, CertFile: inFile(t, "c", keyPEM)}, "failed to find certificate"},
-		{TLS{Load: load(nil, errors.New("not today"))}, "Load: not today"},
+		{TLS{Load: load(nil, errors.New("not today"))}, "from Load: not today"},
 		{TLS{Load: load(nil, nil)}, "the Config has no certificate"},
 		{TLS{IgnoreMissing: true, Load: load(nil, os.ErrNotExist)}, "file does not exist"},
 		{TLS{Load: func(*VirtualHost) (*tls.Config, error) { panic("oops") }}, "panic in Load: oops"},
@@ -130,6 +130,7 @@ func TestClientAuth(t *testing.T) {
 	cert, _, _ := ca.leaf(t, "a.test")
 	theirs, _, _ := other.leaf(t)
 	file := inFile(t, "ca.pem", other.pem())
+	ours, pool := inFile(t, "ours.pem", ca.pem()), other.pool()
 	strangers, _, _ := newTestCA(t).leaf(t)
 	for _, test := range []struct {
 		o                  TLS
@@ -141,6 +142,7 @@ func TestClientAuth(t *testing.T) {
 		{TLS{ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: other.pool()}, true, true, false},
 		{TLS{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAFile: file}, false, true, false},
 		{TLS{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAFile: file, ClientCAs: ca.pool()}, false, true, false},
+		{TLS{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAFile: ours, ClientCAs: pool}, false, true, false},
 	} {
 		test.o.Config = &tls.Config{Certificates: []tls.Certificate{cert}}
 		v := serving(t, test.o)
@@ -159,6 +161,9 @@ func TestClientAuth(t *testing.T) {
 				t.Errorf("%v: certificate %v: passed %v, %v", test.o.ClientAuth, with.cert != nil, srv.done, srv.err)
 			}
 		}
+	}
+	if !pool.Equal(other.pool()) {
+		t.Error("the user's pool has been changed")
 	}
 }
 
@@ -209,7 +214,7 @@ func TestConfigForClient(t *testing.T) {
 	ca := newTestCA(t)
 	one, _, _ := ca.leaf(t, "a.test")
 	two, _, _ := ca.leaf(t, "a.test")
-	var next *tls.Config
+	var next, used *tls.Config
 	var fail error
 	base := &tls.Config{Certificates: []tls.Certificate{one}}
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return next, fail }
@@ -224,9 +229,9 @@ func TestConfigForClient(t *testing.T) {
 		if st := cli.state; !st.PeerCertificates[0].Equal(want.Leaf) || st.Version != tls.VersionTLS12 || st.NegotiatedProtocol != "x" || srv.jobs != 1 || asked != i+1 {
 			t.Errorf("handshake %d: %x %q, %d jobs, asked %d times", i, st.Version, st.NegotiatedProtocol, srv.jobs, asked)
 		}
-		next = &tls.Config{Certificates: []tls.Certificate{two}, NextProtos: []string{"y"}}
+		used, next = next, &tls.Config{Certificates: []tls.Certificate{two}, NextProtos: []string{"y"}}
 	}
-	if next.MinVersion != 0 || next.GetCertificate != nil {
+	if used.MinVersion != 0 || used.GetCertificate != nil {
 		t.Error("the user's Config has been changed")
 	}
 	next = &tls.Config{Certificates: []tls.Certificate{two}, MinVersion: tls.VersionTLS10}
@@ -280,17 +285,37 @@ func TestOffLoop(t *testing.T) {
 			}
 		}
 	}
-	// Without a name, and for a name that nobody has, the first; GetCertificate is not asked.
-	v := serving(t, TLS{Config: &tls.Config{Certificates: []tls.Certificate{ec, other}, GetCertificate: func(chi *tls.ClientHelloInfo) (*tls.Certificate, error) {
+}
+
+// TestOffLoopChoice: a certificate is chosen as crypto/tls does; the key of the one
+// for clients without a name signs on a worker as well.
+func TestOffLoopChoice(t *testing.T) {
+	ca := newTestCA(t)
+	one, _, _ := ca.leaf(t, "a.test")
+	other, _, _ := ca.leaf(t, "b.test")
+	v := serving(t, TLS{OffLoop: OffLoopAll, Config: &tls.Config{Certificates: []tls.Certificate{one, other}, GetCertificate: func(chi *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if chi.ServerName == "" {
 			t.Error("asked")
 		}
 		return nil, nil
 	}}})
-	for name, want := range map[string]*x509.Certificate{"": ec.Leaf, "c.test": ec.Leaf, "b.test": other.Leaf} {
+	for name, want := range map[string]*x509.Certificate{"": one.Leaf, "c.test": one.Leaf, "b.test": other.Leaf} {
 		srv, cli := v.with(&tls.Config{ServerName: name, InsecureSkipVerify: true})
-		if talks(t, srv, cli); !cli.state.PeerCertificates[0].Equal(want) {
-			t.Errorf("%q: another certificate", name)
+		if talks(t, srv, cli); !cli.state.PeerCertificates[0].Equal(want) || srv.jobs != 1 {
+			t.Errorf("%q: another certificate, or %d jobs", name, srv.jobs)
 		}
+	}
+}
+
+// TestOffLoopDecrypts: the older key exchange, in which an RSA key decrypts.
+func TestOffLoopDecrypts(t *testing.T) {
+	ca := newTestCA(t)
+	cert, _, _ := ca.leafOf(t, rsaKey(), nil, "a.test")
+	v := serving(t, TLS{Config: &tls.Config{Certificates: []tls.Certificate{cert}}, MaxVersion: tls.VersionTLS12, Ciphers: []string{"AES128-SHA"}})
+	c := trusting(ca)
+	c.CipherSuites = []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}
+	srv, cli := v.with(c)
+	if talks(t, srv, cli); srv.jobs != 1 || cli.state.CipherSuite != tls.TLS_RSA_WITH_AES_128_CBC_SHA {
+		t.Errorf("%d jobs, %s", srv.jobs, tls.CipherSuiteName(cli.state.CipherSuite))
 	}
 }

@@ -113,6 +113,21 @@ func TestTicketKeys(t *testing.T) {
 	}
 }
 
+// TestTicketsOfAnotherConfig: keys of a Config without tickets serve what its
+// GetConfigForClient returns.
+func TestTicketsOfAnotherConfig(t *testing.T) {
+	ca := newTestCA(t)
+	cert, _, _ := ca.leaf(t, "a.test")
+	config := &tls.Config{SessionTicketsDisabled: true, GetConfigForClient: other(&tls.Config{Certificates: []tls.Certificate{cert}})}
+	config.SetSessionTicketKeys([][32]byte{{1}})
+	v := serving(t, TLS{Config: config})
+	c := trusting(ca)
+	c.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	if resumes(t, v, c) || !resumes(t, v, c) {
+		t.Error("not resumed")
+	}
+}
+
 // TestTicketKeysReloaded: keys that Load has set anew replace the old ones.
 func TestTicketKeysReloaded(t *testing.T) {
 	ca := newTestCA(t)

@@ -80,11 +80,7 @@ func keyPair(cert, key []byte) (tls.Certificate, error) {
 	if encryptedPEM(key) {
 		return tls.Certificate{}, errEncryptedKey
 	}
-	c, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return c, err
-	}
-	return c, setLeaf(&c)
+	return tls.X509KeyPair(cert, key)
 }
 
 // encryptedPEM reports whether the first private key in b is encrypted: in

@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"slices"
 
 	"anyloop/core/tlsio"
 )
@@ -11,22 +12,24 @@ import (
 // does, so that in one turn there are only a few; descriptors with data come first.
 type shakes struct {
 	left    int     // steps that this turn may still take
-	running int     // begun and not complete
+	running int     // places that are taken: begun and not complete, or given to who has not begun yet
 	now     *link   // whose turn it is
 	turns   []*link // wait for a step, oldest first
 	places  []*link // wait for Limits.Handshakes to let them begin, oldest first
+	lost    int     // of places, those that have ended meanwhile
 }
 
 // pending reports whether a step can be taken without any descriptor's event.
 func (s *shakes) pending() bool { return len(s.turns) > 0 }
 
 // mayStep takes one step of this turn's for l, or lets l wait for a later one.
+// Nobody overtakes those that wait.
 func (s *shakes) mayStep(l *link) bool {
 	switch {
 	case s.now == l:
 		s.now = nil
 		return true
-	case s.left > 0:
+	case s.left > 0 && len(s.turns) == 0:
 		s.left--
 		return true
 	}
@@ -45,14 +48,60 @@ func (s *shakes) wait(l *link) {
 // mayBegin reports whether one more handshake may begin; else l waits for a place,
 // unread.
 func (s *shakes) mayBegin(l *link) bool {
-	if !over(s.running+1, l.th.eng.limits.Handshakes) {
+	switch {
+	case l.is(lfShakePlace):
+		return false
+	case l.is(lfShakeGiven) || !over(s.running+1, l.th.eng.limits.Handshakes):
 		return true
 	}
-	if !l.is(lfShakePlace) {
-		l.flags |= lfShakePlace | lfNoRead
-		s.places = append(s.places, l)
-	}
+	l.flags |= lfShakePlace | lfNoRead
+	s.places = append(s.places, l)
 	return false
+}
+
+// take gives l, which begins, the place that was kept for it, or a free one.
+func (s *shakes) take(l *link) {
+	if l.is(lfShakeGiven) {
+		l.flags &^= lfShakeGiven
+		return
+	}
+	s.running++
+}
+
+// leave frees a place. The oldest of those that wait is given it, if there is
+// room: no newcomer can take it meanwhile.
+func (s *shakes) leave(th *Thread) {
+	s.running--
+	for len(s.places) > 0 && !over(s.running+1, th.eng.limits.Handshakes) {
+		next := s.places[0]
+		s.places[0] = nil
+		if s.places = s.places[1:]; len(s.places) == 0 {
+			s.places = nil
+		}
+		if next.flags&(lfDead|lfDoomed) != 0 {
+			s.lost -= min(s.lost, 1)
+			continue
+		}
+		next.flags = next.flags&^(lfShakePlace|lfNoRead) | lfShakeGiven
+		s.running++
+		s.wait(next)
+		if next != th.cur {
+			next.settle()
+		}
+	}
+}
+
+// gone: l has ended before it began.
+func (s *shakes) gone(l *link) {
+	if l.is(lfShakeGiven) {
+		l.flags &^= lfShakeGiven
+		s.leave(l.th)
+		return
+	}
+	if s.lost++; s.lost > 16 && s.lost > len(s.places)/2 {
+		s.places = slices.DeleteFunc(s.places, func(l *link) bool { return l.is(lfDead) })
+		s.lost = 0
+	}
 }
 
 // serve takes the steps that are left of this turn for those that wait.
@@ -79,67 +128,45 @@ func (th *Thread) serveShake(l *link) {
 	if r, ok := l.role.(*sniffRole); ok && !l.is(lfShaking) {
 		r.again(l)
 	} else {
-		l.receiveOrUnseal()
+		l.unseal()
 	}
 	th.shakes.now = nil
 	l.offerAll()
 	th.finishService(l)
 }
 
-// receiveOrUnseal goes on with a handshake: with what is there already, else with
-// what the wire has.
-func (l *link) receiveOrUnseal() {
-	switch t := l.tls(); {
-	case t == nil:
-	case t.s.Ready() || l.stream() != nil || !t.began:
-		l.unseal()
-	case l.mayRead():
-		l.receive()
-	}
-}
-
-// shakeOver: a handshake has ended, well or not. The oldest of those that wait for
-// its place goes on.
+// shakeOver: a handshake has ended, well or not.
 func (l *link) shakeOver() {
 	l.flags &^= lfShaking
-	s := &l.th.shakes
-	s.running--
-	for len(s.places) > 0 {
-		next := s.places[0]
-		s.places[0] = nil
-		if s.places = s.places[1:]; len(s.places) == 0 {
-			s.places = nil
-		}
-		next.flags &^= lfShakePlace
-		if next.flags&(lfDead|lfDoomed) == 0 {
-			next.flags &^= lfNoRead
-			s.wait(next)
-			if next != l.th.cur {
-				next.settle()
-			}
-			return
-		}
-	}
+	l.th.shakes.leave(l.th)
 }
 
-// shake takes a step of the handshake and reports whether it is complete.
+// shake takes a step of the handshake, if there is something to go on with, and
+// reports whether it is complete.
 func (l *link) shake(t *tlsWire) bool {
 	th := l.th
-	if t.job || l.flags&(lfDoomed|lfDead|lfFinish) != 0 {
+	switch {
+	case t.job || l.flags&(lfDoomed|lfDead|lfFinish) != 0:
+		return false
+	case !t.due && !t.s.Ready():
+		l.cutShort(t)
 		return false
 	}
-	if !th.shakes.mayStep(l) {
+	if t.due = true; !th.shakes.mayStep(l) {
 		return false
 	}
+	t.due = false
 	if !t.began {
 		t.began = true
-		if err := l.tellInfo(t, TLSEvent{Kind: TLSStart}); err != nil {
-			l.doom(err)
+		if !l.tellStep(t, TLSStart) {
 			return false
 		}
 	}
 	for {
+		id := th.goid
+		th.goid = anyGoroutine // callbacks have a stack of their own, for which this one waits
 		out, step, err := t.s.Handshake(th.takeSealed())
+		th.goid = id
 		l.putOwn(t, out)
 		switch step {
 		case tlsio.Complete:
@@ -151,13 +178,39 @@ func (l *link) shake(t *tlsWire) bool {
 			if !l.offLoop(t) {
 				continue // the workers are busy: it was done here
 			}
+		case tlsio.WantInput:
+			l.cutShort(t)
 		}
 		return false
 	}
 }
 
-// offLoop has a worker do what the handshake waits for; nothing is read meanwhile.
-// false: it was done here.
+// cutShort ends a handshake that waits for bytes which will not come: a stream's
+// engine may tell of the end while there is still something to go on with.
+func (l *link) cutShort(t *tlsWire) {
+	if l.is(lfEOF) && !l.is(lfFinish) && (l.is(lfTxDead) || !t.job && !t.due && !t.s.Ready()) {
+		err := error(errHandshakeCut)
+		if l.is(lfHangup) {
+			err = l.cause() // what writing has failed with says more
+		}
+		l.doom(err)
+	}
+}
+
+// tellStep tells Info how far the handshake is, and reports whether it goes on.
+func (l *link) tellStep(t *tlsWire, kind TLSEventKind) bool {
+	if err := l.tellInfo(t, TLSEvent{Kind: kind}); err != nil {
+		l.doom(err)
+	}
+	if c := l.own(); c.flags&cfClose != 0 { // also by VerifyClient
+		c.closing(c.cause())
+	}
+	return l.flags&(lfDoomed|lfDead) == 0
+}
+
+// offLoop has a worker do what the handshake waits for. Nothing is read meanwhile: a
+// peer seldom says anything, so only when it does (hold) is the loop told. false: it
+// was done here.
 func (l *link) offLoop(t *tlsWire) bool {
 	th, job := l.th, t.s.Job()
 	err := th.eng.work.do(func() {
@@ -169,8 +222,15 @@ func (l *link) offLoop(t *tlsWire) bool {
 		return false
 	}
 	t.job = true
-	l.flags |= lfNoRead
 	return true
+}
+
+// hold leaves what the peer says while a worker has the private key where it is.
+func (l *link) hold(t *tlsWire) bool {
+	if t.job {
+		l.flags |= lfNoRead
+	}
+	return t.job
 }
 
 // jobDone goes on with the handshake behind its job.
@@ -178,7 +238,7 @@ func (l *link) jobDone(t *tlsWire) {
 	if !t.job || l.tls() != t {
 		return
 	}
-	t.job = false
+	t.job, t.due = false, true
 	l.flags &^= lfNoRead
 	l.unseal()
 }
@@ -191,11 +251,7 @@ func (l *link) shaken(t *tlsWire) bool {
 	if t.s.State().DidResume {
 		th.stats.Resumed++
 	}
-	if err := l.tellInfo(t, TLSEvent{Kind: TLSDone}); err != nil {
-		l.doom(err)
-		return false
-	}
-	if l.flags&(lfDoomed|lfDead) != 0 {
+	if !l.tellStep(t, TLSDone) {
 		return false
 	}
 	l.role.(secured).secure(l)

@@ -18,8 +18,10 @@ type tlsWire struct {
 	info  func(*Conn, TLSEvent) error
 	owed  int  // bytes that TLS itself had to say while the wire refuses
 	job   bool // a worker has the private key
+	due   bool // a step of the handshake can be taken without further input
 	began bool // the handshake
 	over  bool // nothing is encrypted any more
+	noted bool // the peer has said that it sends no more
 }
 
 // maxOwed is how much TLS itself may have to say to a peer that takes nothing,
@@ -63,7 +65,7 @@ func (l *link) beginTLS(s *tlsio.Session, info func(*Conn, TLSEvent) error, p []
 	}
 	l.setWire(t)
 	l.flags |= lfTLS | lfShaking
-	l.th.shakes.running++
+	l.th.shakes.take(l)
 	t.store(p)
 }
 
@@ -93,10 +95,19 @@ func (t *tlsWire) store(p []byte) {
 // flooded reports whether the peer makes TLS itself talk and does not listen.
 func (t *tlsWire) flooded(l *link) bool { return t.owed > maxOwed && l.choked() }
 
+// listened: the peer has taken all that waited. What a flood has left undecrypted
+// goes on.
+func (t *tlsWire) listened(l *link) {
+	if t.owed > maxOwed && t.s.Ready() {
+		l.th.queue(l.own())
+	}
+	t.owed = 0
+}
+
 // receiveTLS is receive for a link that speaks TLS.
 func (l *link) receiveTLS() {
 	th := l.th
-	if l.is(lfShakeTurn) {
+	if l.is(lfShakeTurn) || l.hold(l.tls()) {
 		return // it waits; what comes stays where it is
 	}
 	if th.cipher == nil {
@@ -111,7 +122,7 @@ func (l *link) receiveTLS() {
 			l.readFailed(err)
 			return
 		case n == 0:
-			l.endOfCipher()
+			l.endOfStream()
 			return
 		}
 		th.stats.BytesIn += uint64(n)
@@ -119,7 +130,7 @@ func (l *link) receiveTLS() {
 			continue
 		}
 		l.feedTLS(th.cipher[:n])
-		if n < len(th.cipher) && l.flags&lfHangup == 0 || !l.mayRead() {
+		if n < len(th.cipher) && l.flags&lfHangup == 0 || !l.mayRead() || l.is(lfShakeTurn) {
 			return
 		}
 	}
@@ -127,6 +138,7 @@ func (l *link) receiveTLS() {
 
 // feedTLS takes ciphertext, which is lent.
 func (l *link) feedTLS(p []byte) {
+	l.hold(l.tls())
 	s := l.tls().s
 	s.Feed(p)
 	l.unseal()
@@ -140,17 +152,6 @@ func (l *link) feedTLS(p []byte) {
 // has had its turn. A descriptor is not read meanwhile.
 const maxFlight = 256 << 10
 
-// endOfCipher: the wire's stream is over. Without close_notify before it the
-// peer, or somebody on the way, has cut it off.
-func (l *link) endOfCipher() {
-	if l.is(lfShaking) && !l.is(lfFinish) {
-		l.flags |= lfEOF
-		l.doom(errHandshakeCut)
-		return
-	}
-	l.endOfStream()
-}
-
 var errHandshakeCut = &TransportError{Op: "tls", Err: errors.New("the peer closed the connection during the handshake")}
 
 // unseal goes on with the handshake, or decrypts what is there and hands it up,
@@ -160,8 +161,8 @@ func (l *link) unseal() {
 	if l.is(lfShaking) && !l.shake(t) {
 		return
 	}
-	for l.is(lfTLS) && l.mayTake() && !t.over && !t.flooded(l) && t.s.Ready() {
-		if !l.openRecord(t) {
+	for l.tls() == t && l.mayOpen(t) {
+		if !l.openRecords(t) {
 			return
 		}
 	}
@@ -170,27 +171,42 @@ func (l *link) unseal() {
 	}
 }
 
-// openRecord decrypts one record and hands up what is in it.
-func (l *link) openRecord(t *tlsWire) bool {
+// mayOpen reports whether a whole record is there, and may be decrypted now.
+func (l *link) mayOpen(t *tlsWire) bool {
+	return l.mayTake() && !t.over && !t.flooded(l) && t.s.Ready()
+}
+
+// openRecords decrypts as many records as there is room for, and hands up what is in
+// them together: a message that lies in two records is whole, as if it had been read
+// without TLS.
+func (l *link) openRecords(t *tlsWire) bool {
 	th := l.th
 	k := l.frontTail()
-	out, n, err := t.s.Read(th.takeSealed(), th.rbuf[k:])
-	l.putOwn(t, out)
-	if n > 0 && !l.is(lfLinger) {
-		l.consume(th.rbuf[:k+n], k > 0)
+	at, n := k, 0
+	var out []byte
+	var err error
+	for more := true; more; more = err == nil && len(th.rbuf)-at >= maxPlaintext && l.mayOpen(t) {
+		out, n, err = t.s.Read(th.takeSealed(), th.rbuf[at:])
+		l.putOwn(t, out)
+		at += n
+	}
+	if at > k && !l.is(lfLinger) {
+		l.consume(th.rbuf[:at], k > 0)
 	}
 	switch {
 	case err == nil || err == tlsio.ErrAgain:
 		return true
 	case err == io.EOF:
-		if !l.is(lfEOF) {
-			l.endOfStream()
-		}
+		t.noted = true
+		l.endOfStream() // the wire's own end may have come before, and was not told
 	default:
 		l.tlsFailed(t, err)
 	}
 	return false
 }
+
+// maxPlaintext is the most that one record holds (RFC 8446 5.1).
+const maxPlaintext = 16 << 10
 
 // frontTail copies the tail to the front of the receive buffer.
 func (l *link) frontTail() int {
@@ -253,6 +269,12 @@ func (l *link) closeNotify() {
 	out := t.s.CloseNotify(l.th.takeSealed())
 	l.put(out, nil)
 	l.th.giveSealed(out)
+}
+
+// owesNotify reports whether the peer listens and has not been told yet that we send
+// no more.
+func (l *link) owesNotify() bool {
+	return l.is(lfTLS) && !l.is(lfShaking) && !l.tls().over && !l.choked()
 }
 
 // tlsFailed ends the connection because of err, behind the alert that says so to
@@ -325,10 +347,13 @@ func (th *Thread) giveSealed(b []byte) {
 // the peer's certificates. nil without TLS, and before the handshake is complete.
 // Loop thread only.
 func (c *Conn) TLS() *tls.ConnectionState {
-	l := c.link
-	if !l.is(lfTLS) || l.is(lfShaking) {
+	t := c.link.tls()
+	if t == nil {
 		return nil
 	}
-	st := l.tls().s.State()
+	st := t.s.State()
+	if !st.HandshakeComplete {
+		return nil
+	}
 	return &st
 }

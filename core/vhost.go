@@ -14,29 +14,31 @@ import (
 
 // VirtualHost is a running vhost.
 type VirtualHost struct {
-	eng      *Engine
-	name     string
-	cfg      VHost
-	limits   Limits
-	log      *slog.Logger
-	site     *site // nil: not listening
-	bindings []*binding
-	byName   map[string]*binding
-	mounts   []*mounted
-	plain    *binding               // for WebSockets without a subprotocol
-	anyWS    *binding               // for subprotocols that nobody has
-	outKinds [CloseSlow + 1]outKind // by policy
-	none     binding                // of conns that are bound to no protocol yet
-	wsLimits wsLimits
-	zLimits  wsLimits  // with compression
-	tls      *vhostTLS // nil: none
-	client   lazyTLS   // of Dial
-	zip      *Deflate  // nil: no compression
-	zMemory  atomic.Int64
-	h1Limits h1.Limits
-	refs     atomic.Int32 // conns
-	removed  atomic.Bool
-	gone     atomic.Bool
+	eng         *Engine
+	name        string
+	cfg         VHost
+	limits      Limits
+	log         *slog.Logger
+	site        *site // nil: not listening
+	bindings    []*binding
+	byName      map[string]*binding
+	mounts      []*mounted
+	plain       *binding               // for WebSockets without a subprotocol
+	anyWS       *binding               // for subprotocols that nobody has
+	none        binding                // of conns that are bound to no protocol yet
+	rawOnly     *binding               // for every connection
+	rawFallback *binding               // for those that do not speak HTTP
+	outKinds    [CloseSlow + 1]outKind // by policy
+	wsLimits    wsLimits
+	zLimits     wsLimits  // with compression
+	tls         *vhostTLS // nil: none
+	client      lazyTLS   // of Dial
+	zip         *Deflate  // nil: no compression
+	zMemory     atomic.Int64
+	h1Limits    h1.Limits
+	refs        atomic.Int32 // conns
+	removed     atomic.Bool
+	gone        atomic.Bool
 }
 
 // binding is one protocol on one vhost; conns are bound to it.
@@ -132,17 +134,13 @@ func (e *Engine) bringUp(vh *VirtualHost) error {
 	if e.VHost(vh.name) != nil {
 		return errors.New("two vhosts have this name")
 	}
-	for _, prepare := range []func() error{vh.bindProtocols, vh.addMounts, vh.addDeflate, vh.addTLS} {
+	for _, prepare := range []func() error{vh.bindProtocols, vh.addMounts, vh.bindRaw, vh.addDeflate, vh.addTLS} {
 		if err := prepare(); err != nil {
 			return err
 		}
 	}
 	socks, err := e.listen(vh)
 	if err != nil {
-		return err
-	}
-	if err := vh.site.speak(vh); err != nil {
-		vh.site.giveUp(vh, socks)
 		return err
 	}
 	if e.started.Load() {
@@ -181,7 +179,7 @@ func (vh *VirtualHost) bindProtocols() error {
 	protos := slices.Clone(vh.cfg.Protocols)
 	for i := range protos {
 		p := &protos[i]
-		if p.WS == nil && p.HTTP == nil && p.File == nil {
+		if p.WS == nil && p.HTTP == nil && p.File == nil && p.Raw == nil {
 			return fmt.Errorf("protocol %q has no handler", p.Name)
 		}
 		if vh.byName[p.Name] != nil {
@@ -323,7 +321,7 @@ func (vh *VirtualHost) Remove() {
 
 func (th *Thread) closeVHost(vh *VirtualHost) {
 	for _, l := range th.links() {
-		if l.own().vh() == vh {
+		if l.own().vh() == vh && !l.passOn() {
 			th.stopLink(l)
 		}
 	}

@@ -5,3 +5,6 @@ package sys
 const hasAbstract = false
 
 func setFastOpen(int, int) error { return ErrUnsupported }
+
+// BindToDevice is not supported here.
+func BindToDevice(fd int, name string) error { return bindToDevice(fd, name) }

@@ -115,6 +115,3 @@ func texts(addrs []netip.Addr) []string {
 	}
 	return t
 }
-
-// BindToDevice lets a socket use one interface only.
-func BindToDevice(fd int, name string) error { return bindToDevice(fd, name) }

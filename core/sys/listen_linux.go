@@ -9,3 +9,12 @@ const hasAbstract = true
 func setFastOpen(fd, queue int) error {
 	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, queue)
 }
+
+// BindToDevice lets a socket use one interface only. One that does so already may
+// be without the right to say it again.
+func BindToDevice(fd int, name string) error {
+	if now, err := unix.GetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE); err == nil && now == name {
+		return nil
+	}
+	return bindToDevice(fd, name)
+}

@@ -4,10 +4,10 @@ import "io"
 
 // Read decrypts the next record into p, which has room for 16 KiB at least, and
 // appends to dst what TLS itself has to send: the answer to a KeyUpdate, an
-// alert. ErrAgain says that no complete
-// record is left, io.EOF that the peer has said that it sends no more; any other
-// error is final. n may be > 0 with a final error, never with ErrAgain, and is
-// not 0 without an error. A p that is too small is filled; the rest comes next.
+// alert. ErrAgain says that no complete record is left, io.EOF that the peer has
+// said that it sends no more; any other error is final. n may be > 0 with a final
+// error, never with ErrAgain, and is not 0 without an error. A p that is too small
+// is filled; the rest comes next.
 //
 // A peer can make a session answer without end (KeyUpdate): the caller stops
 // reading while it cannot send.

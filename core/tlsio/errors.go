@@ -32,7 +32,8 @@ var ErrClosed = errors.New("tlsio: written after close_notify")
 // unless that takes the caller with it: see Options.Coroutine.
 var ErrGoexit = errors.New("tlsio: a callback ended its goroutine")
 
-// errHeader is never seen as long as hopeless knows crypto/tls.
+// errHeader ends a session whose crypto/tls does not refuse a header that
+// hopeless says it does: there is none that is known.
 var errHeader = errors.New("tlsio: record refused by its header")
 
 // PanicError is what a session ends with if a callback of its tls.Config, or a

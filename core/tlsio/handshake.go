@@ -68,25 +68,27 @@ func (s *Session) suspend() bool {
 
 // finish looks at what the handshake has come to.
 func (s *Session) finish() {
+	job := s.job
 	s.run, s.job = nil, nil
-	if s.rerr != nil {
+	if err := s.rerr; err != nil {
+		if !s.aborted && job != nil && job.err != nil {
+			err = job.err // crypto/tls keeps no more than its text
+		}
 		s.step = Failed
-		s.drop(s.named(s.rerr))
+		s.drop(s.named(err))
 		return
 	}
 	s.step = Complete
-	s.in.seen = complete
-	if s.tc.ConnectionState().Version == tls.VersionTLS13 {
-		s.in.seen = complete13
-	}
+	s.in.stage, s.in.vers = complete, s.tc.ConnectionState().Version
 	if s.lend {
 		s.unlend()
 	}
 }
 
 // Abort ends a handshake that is suspended, and with it its goroutine or
-// coroutine; nothing more is said to the peer. Called from inside a callback of the tls.Config it takes effect when that
-// has returned. The session cannot be used any more.
+// coroutine; nothing more is said to the peer. Called from inside a callback of
+// the tls.Config it takes effect when that has returned. The session cannot be
+// used any more.
 func (s *Session) Abort() {
 	if s.aborted {
 		return

@@ -2,10 +2,8 @@ package tlsio
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"testing"
 	"time"
@@ -238,5 +236,8 @@ func wantAlert(t testing.TB, err error, code uint8, sent bool) {
 	}
 }
 
-var _ = io.EOF
-var _ *x509.CertPool
+// server returns the server's half of configs.
+func (u suite) server() *tls.Config {
+	sc, _ := u.configs()
+	return sc
+}

@@ -1,5 +1,7 @@
 package tlsio
 
+import "crypto/tls"
+
 // Sizes and codes of the record layer.
 const (
 	headerLen    = 5            // type, version, length (RFC 8446 5.1)
@@ -17,9 +19,10 @@ const (
 // records. crypto/tls is handed one complete record at a time, so that it never
 // holds a part of one, and whether it can go on is known without asking it.
 type input struct {
-	part []byte // our own bytes, which come first
-	lent []byte // what Feed lent
-	seen stage
+	part  []byte // our own bytes, which come first
+	lent  []byte // what Feed lent
+	stage stage
+	vers  uint16 // the connection's version, once complete
 }
 
 // stage is what is known of the connection when a header is looked at.
@@ -28,25 +31,24 @@ type stage uint8
 const (
 	nothingRead stage = iota // the first record
 	handshaking
-	complete   // up to TLS 1.2
-	complete13 // TLS 1.3
+	complete
+	refused // a hopeless header was taken: it was the last
 )
 
 // hopeless reports whether crypto/tls refuses a record by its header h alone, in
-// every state that seen allows. Such a record is never waited for.
-func hopeless(h []byte, seen stage) bool {
-	vers, n := int(h[1])<<8|int(h[2]), length(h)
+// every state that stage allows. Such a record is never waited for.
+func (in *input) hopeless(h []byte) bool {
+	vers, n := uint16(h[1])<<8|uint16(h[2]), length(h)
 	switch {
 	case n > maxRecord || vers >= noVersion:
 		return true
-	case seen == nothingRead:
+	case in.stage == nothingRead:
 		return h[0] != typeAlert && h[0] != typeHandshake
-	case seen == handshaking:
+	case in.stage == handshaking:
 		return h[0] == typeSSLv2
-	case seen == complete13:
-		return n > maxRecord13
 	}
-	return false
+	// RFC 8446 5.1: TLS 1.3 has the record version of TLS 1.2.
+	return vers != min(in.vers, tls.VersionTLS12) || in.vers == tls.VersionTLS13 && n > maxRecord13
 }
 
 func length(h []byte) int { return int(h[3])<<8 | int(h[4]) }
@@ -54,7 +56,7 @@ func length(h []byte) int { return int(h[3])<<8 | int(h[4]) }
 // size returns how long the record at the start of b is, as far as crypto/tls
 // wants to see it; the length of a header if that is not complete.
 func (in *input) size(b []byte) int {
-	if len(b) < headerLen || hopeless(b, in.seen) {
+	if len(b) < headerLen || in.hopeless(b) {
 		return headerLen
 	}
 	return headerLen + length(b)
@@ -76,13 +78,18 @@ func (in *input) join() {
 		if k <= 0 {
 			return
 		}
-		if cap(in.part) < n {
-			in.part = append(make([]byte, 0, n), in.part...)
+		if have := len(in.part) + k; cap(in.part) < have {
+			in.part = append(make([]byte, 0, room(n, have)), in.part...)
 		}
 		in.part = append(in.part, in.lent[:k]...)
 		in.lent = in.lent[k:]
 	}
 }
+
+// room returns how much memory a record of n bytes gets of which have are here.
+// What a header promises is believed when a quarter has come: a peer that sends
+// nothing else does not make us hold 18 KiB.
+func room(n, have int) int { return min(n, 4*have) }
 
 // ready reports whether a complete record is there.
 func (in *input) ready() bool {
@@ -91,7 +98,7 @@ func (in *input) ready() bool {
 	if len(b) == 0 {
 		b = in.lent
 	}
-	return len(b) >= headerLen && len(b) >= in.size(b)
+	return len(b) >= headerLen && len(b) >= in.size(b) && in.stage != refused
 }
 
 // take returns the next complete record, nil if there is none. It is valid until
@@ -109,19 +116,21 @@ func (in *input) take() []byte {
 	if *from = (*from)[n:]; len(*from) == 0 {
 		*from = nil
 	}
-	if in.seen == nothingRead {
-		in.seen = handshaking
+	if in.hopeless(rec) {
+		in.stage = refused
+	} else if in.stage == nothingRead {
+		in.stage = handshaking
 	}
 	return rec
 }
 
 // release gives the lent bytes back, and keeps the rest of them: the beginning
-// of a record in room for all of it, several records at their size.
+// of a record with room for more of it, several records at their size.
 func (in *input) release() {
 	if in.join(); len(in.lent) > 0 {
 		n := len(in.part) + len(in.lent)
 		if len(in.part) == 0 {
-			n = max(n, in.size(in.lent))
+			n = max(n, room(in.size(in.lent), n))
 		}
 		in.part = append(append(make([]byte, 0, n), in.part...), in.lent...)
 	}
@@ -137,7 +146,8 @@ func (s *Session) Feed(p []byte) {
 }
 
 // Release gives back what was lent: what has not been consumed is copied, at
-// its exact size; of a record that is not complete, at that record's size.
+// its exact size; of a record that is not complete with room for the rest of it,
+// but for no more than four times of what there is.
 func (s *Session) Release() { s.in.release() }
 
 // Buffered returns the number of bytes that were fed and not consumed.

@@ -32,18 +32,18 @@ func (j *job) run() {
 // touches nothing of the session, which may be aborted while it runs. It runs
 // once, on any goroutine; then Handshake goes on.
 func (s *Session) Job() func() {
-	if s.job == nil {
+	if s.step != WantJob {
 		return nil
 	}
 	return s.job.run
 }
 
-// Await runs job off the session's goroutine: the handshake is suspended with
+// Await runs f off the session's goroutine: the handshake is suspended with
 // WantJob meanwhile. For callbacks of the tls.Config only; in one that runs
-// when the handshake is over, job runs at once. It returns an error if
-// the session is aborted before job has returned; job may then run still, and so
-// must write to nothing that the session's goroutine goes on using. If job
-// panics the error is a *PanicError.
+// when the handshake is over, f runs at once. It returns an error if the session
+// is aborted before f has returned; f may then run still, and so must write to
+// nothing that the session's goroutine goes on using. If f panics the error is a
+// *PanicError.
 func (s *Session) Await(f func()) error {
 	if s.aborted {
 		return ErrAborted
@@ -60,7 +60,9 @@ func (s *Session) Await(f func()) error {
 			return ErrAborted
 		}
 	}
-	s.job = nil
+	if j.err == nil {
+		s.job = nil
+	}
 	return j.err
 }
 

@@ -106,7 +106,6 @@ type Session struct {
 	step      Step
 	client    bool
 	coroutine bool // the handshake may still be run by one
-	left      bool // Leave was called
 	lend      bool
 	busy      bool // a call is under way
 	body      bool // the handshake's own stack runs

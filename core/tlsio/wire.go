@@ -17,6 +17,9 @@ func (w *wire) Read(p []byte) (int, error) {
 		if s.aborted {
 			return 0, ErrAborted
 		}
+		if s.in.stage == refused {
+			return 0, errHeader
+		}
 		if s.lending {
 			return 0, ErrAgain // Session.read lends the next record
 		}

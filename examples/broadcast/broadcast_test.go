@@ -72,7 +72,7 @@ func stalledOne(t *testing.T) (*server, *client.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := dial(s.eng.VHost("b").Addr(), true)
+	c, err := dialPath(s.eng.VHost("b").Addr(), "/slow", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

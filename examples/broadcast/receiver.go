@@ -102,16 +102,20 @@ func untilTold(failed <-chan error) error {
 // dial opens one WebSocket. A slow one has a small receive buffer, since the
 // kernel would otherwise hold megabytes for it.
 func dial(addr string, slow bool) (*client.Conn, error) {
-	path := "/"
 	if slow {
-		path = "/slow"
+		return dialPath(addr, "/slow", 4096)
 	}
+	return dialPath(addr, "/", 0)
+}
+
+// dialPath is dial with a receive buffer of that size; 0 is the system's.
+func dialPath(addr, path string, buffer int) (*client.Conn, error) {
 	c, err := client.Dial(addr, time.Hour)
 	if err != nil {
 		return nil, err
 	}
-	if t, ok := c.Conn.(*net.TCPConn); ok && slow {
-		t.SetReadBuffer(4096)
+	if t, ok := c.Conn.(*net.TCPConn); ok && buffer > 0 {
+		t.SetReadBuffer(buffer)
 	}
 	_, err = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", path)

@@ -36,7 +36,7 @@ func startEcho(t *testing.T, flags ...string) string {
 		}
 	})
 	line, err := bufio.NewReader(says).ReadString('\n')
-	m := regexp.MustCompile(`ws://([^/ ]+)/`).FindStringSubmatch(line)
+	m := regexp.MustCompile(`wss?://([^/ ]+)/`).FindStringSubmatch(line)
 	if m == nil {
 		t.Fatalf("echo says %q, %v", line, err)
 	}
@@ -49,7 +49,7 @@ const talk = `new Promise((done) => {
 	const text = JSON.stringify(Array.from({ length: 300 }, (_, i) => ({ id: i, name: "sensor " + i % 7, "ü": true })));
 	const noise = new Uint8Array(5000).map((_, i) => (i * i * 31 + (i >> 3)) & 255);
 	const messages = ["", "x", text, text, noise, "y".repeat(70000), new Uint8Array(0), "end"];
-	const ws = new WebSocket("ws://ADDR/");
+	const ws = new WebSocket("URL");
 	ws.binaryType = "arraybuffer";
 	let at = 0;
 	const same = (a, b) => typeof a === "string" ? a === b
@@ -79,7 +79,7 @@ func TestBrowserDeflate(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := tap.New(t, startEcho(t, tc.flags...))
 			p.t = t
-			got := eval[string](p, strings.Replace(talk, "ADDR", w.Addr(), 1))
+			got := eval[string](p, strings.Replace(talk, "URL", "ws://"+w.Addr()+"/", 1))
 			if want := tc.answer + "|1000|goodbye|true"; got != want {
 				t.Errorf("the page says %q, want %q", got, want)
 			}

@@ -6,6 +6,7 @@
 //
 //	go test ./...
 //	go test . -loop external
+//	go test . -tls
 //
 // Without a Chromium the tests are skipped by name; with ANYLOOP_CI=1 in the
 // environment they fail instead. ANYLOOP_SERVER may name another server

@@ -4,6 +4,7 @@ package browser
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -67,7 +68,7 @@ func TestBrowserDimScript(t *testing.T) {
 			document.body.inert, document.activeElement.id].join()`, "false,false,inc-reset"},
 		{"san", `return [m.san("a&b"), m.san("<i>"), m.san(7)].join()`, "a&b,invalid string,7"},
 		{"socketURL", `return [m.socketURL(), m.socketURL("?mirror=x"), m.socketURL("/a")].join(" ")`,
-			"ws://" + s.addr + "/ ws://" + s.addr + "/?mirror=x ws://" + s.addr + "/a"},
+			strings.ReplaceAll("WS/ WS/?mirror=x WS/a", "WS", strings.Replace(s.scheme, "http", "ws", 1)+"://"+s.addr)},
 		{"newWS", `return new Promise((ok) => { const ws = m.newWS("/", "anyloop-echo");
 			ws.onmessage = (event) => { ws.close(); ok(ws.protocol + " " + event.data); };
 			ws.onopen = () => ws.send("hello"); })`, "anyloop-echo hello"},

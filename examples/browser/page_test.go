@@ -69,6 +69,8 @@ func startBrowser(t *testing.T) context.Context {
 			chromedp.NoSandbox,
 			chromedp.Flag("disable-quic", true),
 			chromedp.Flag("disable-component-update", true),
+			// Trusts one certificate whoever has signed it, and no other.
+			chromedp.Flag("ignore-certificate-errors-spki-list", trustedKey()),
 		)
 		allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
 		browser.ctx, _ = chromedp.NewContext(allocator)

@@ -4,6 +4,7 @@ package browser
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -46,6 +47,9 @@ func dialRaw(t *testing.T, addr, path, protocol string) *rawClient {
 	t.Cleanup(func() { conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(2 * waitWithin)); err != nil {
 		t.Fatal(err)
+	}
+	if *overTLS {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // the browser looks at certificates
 	}
 	// RFC 6455 section 1.3 computes this answer to this key.
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+

@@ -20,7 +20,10 @@ const (
 	stopWithin  = 10 * time.Second
 )
 
-var loopName = flag.String("loop", "poll", "event loop of the server under test")
+var (
+	loopName = flag.String("loop", "poll", "event loop of the server under test")
+	overTLS  = flag.Bool("tls", false, "all tests of the page over https")
+)
 
 // buildDir is where buildServer leaves the program; TestMain removes it.
 var buildDir string
@@ -49,6 +52,8 @@ var buildServer = sync.OnceValues(func() ([]string, error) {
 // again on the same address.
 type server struct {
 	addr   string
+	scheme string   // http or https
+	flags  []string // beside the address and the loop
 	cmd    *exec.Cmd
 	output *strings.Builder // of cmd; read it only after gone is closed
 	gone   chan struct{}    // closed when cmd has exited
@@ -58,8 +63,21 @@ type server struct {
 // browser to look at it there is nothing to test: see chromium.
 func startServer(t *testing.T) *server {
 	t.Helper()
+	if *overTLS {
+		return startServerAt(t, "https")
+	}
+	return startServerAt(t, "http")
+}
+
+// startServerAt is startServer by a scheme: over https with the certificate that the
+// browser trusts.
+func startServerAt(t *testing.T, scheme string) *server {
+	t.Helper()
 	chromium(t)
-	s := &server{addr: freeAddr(t)}
+	s := &server{addr: freeAddr(t), scheme: scheme}
+	if scheme == "https" {
+		s.flags = trustedFlags(t)
+	}
 	s.start(t)
 	t.Cleanup(func() { s.kill() })
 	return s
@@ -77,7 +95,7 @@ func freeAddr(t *testing.T) string {
 }
 
 // url is the address of the page, with an optional query.
-func (s *server) url(query string) string { return "http://" + s.addr + "/" + query }
+func (s *server) url(query string) string { return s.scheme + "://" + s.addr + "/" + query }
 
 func (s *server) start(t *testing.T) {
 	t.Helper()
@@ -86,6 +104,7 @@ func (s *server) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := append(command[1:len(command):len(command)], "-addr", s.addr, "-loop", *loopName)
+	args = append(args, s.flags...)
 	s.cmd = exec.Command(command[0], args...)
 	s.output = new(strings.Builder)
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output

@@ -48,7 +48,7 @@ func TestLibwebsocketsServer(t *testing.T) {
 }
 
 // lwsServer runs the test server on a free port until the test ends.
-func lwsServer(t *testing.T, path string) (addr string) {
+func lwsServer(t *testing.T, path string, flags ...string) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -56,7 +56,7 @@ func lwsServer(t *testing.T, path string) (addr string) {
 	}
 	port := ln.Addr().(*net.TCPAddr).Port
 	ln.Close()
-	cmd := exec.Command(path, "--port="+strconv.Itoa(port))
+	cmd := exec.Command(path, append(flags, "--port="+strconv.Itoa(port))...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func binary(t *testing.T, name string) string {
 		if binDir, buildErr = os.MkdirTemp("", "anyloop-interop"); buildErr != nil {
 			return
 		}
-		cmd := exec.Command("go", "build", "-o", binDir+string(filepath.Separator), "../echo", "../echoclient", "../server", "../hello")
+		cmd := exec.Command("go", "build", "-o", binDir+string(filepath.Separator), "../client", "../echo", "../echoclient", "../server", "../hello")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			buildErr = err
 			os.Stderr.Write(out)
@@ -51,7 +51,7 @@ func binary(t *testing.T, name string) string {
 	return filepath.Join(binDir, name)
 }
 
-var addrLine = regexp.MustCompile(`(?:ws|http)://([^/ ]+)/`)
+var addrLine = regexp.MustCompile(`(?:ws|http)s?://([^/ ]+)/`)
 
 // start runs an example server on a free port until the test ends, checks that
 // it ends in good order on SIGINT, and returns its address.

@@ -59,11 +59,14 @@ func TestEndToEnd(t *testing.T) {
 	}
 }
 
+func TestEndToEndTLS(t *testing.T) { e2e.RunTLS(t, []int{1, 2}, bridged) }
+
 // streamed is a host for the end-to-end suite in which evio has the connections.
 func streamed(t testing.TB, _ int) e2e.Host {
 	return e2e.Host{Backend: streams(t), Limits: map[string]e2e.Result{
 		"ws-flow":         e2e.Does("after 64 KiB the socket is taken from evio"),
 		"http-half-close": e2e.Does("the peer's end of stream closes"),
+		"raw-half-close":  e2e.Does("the peer's end of stream closes"),
 		"capacity":        e2e.Does("a connection beyond MaxConns is closed"),
 		"add-vhost":       e2e.Refuses("further addresses"),
 	}}
@@ -114,6 +117,8 @@ func TestEndToEndStreams(t *testing.T) {
 		e2e.Run(t, threads, streamed)
 	}
 }
+
+func TestEndToEndStreamsTLS(t *testing.T) { e2e.RunTLS(t, []int{1, 2}, streamed) }
 
 func TestStreamSuite(t *testing.T) {
 	looptest.RunStreams(t, func(t testing.TB) looptest.StreamHost {

@@ -39,6 +39,8 @@ func TLSFlags() func() (*core.TLS, error) {
 		switch {
 		case *self && *cert != "":
 			return nil, errors.New("-tls-self and -tls-cert: use one of them")
+		case *key != "" && *cert == "":
+			return nil, errors.New("-tls-key: it needs -tls-cert")
 		case *self:
 			var err error
 			t.Cert, t.Key, err = SelfSigned("localhost", "127.0.0.1", "::1")

@@ -101,3 +101,17 @@ func Connect(t testing.TB, eng *core.Engine, d core.Dial) {
 		t.Fatal(err)
 	}
 }
+
+// Stats returns what the engine has counted up to now: threads publish at the end of
+// their turns, and two of them go by here. Any goroutine but the loop's.
+func Stats(t testing.TB, eng *core.Engine) core.Stats {
+	t.Helper()
+	for range 2 {
+		ran := make(chan struct{})
+		if err := eng.Thread(0).Post(func() { close(ran) }); err != nil {
+			t.Fatal(err)
+		}
+		<-ran
+	}
+	return eng.Stats()
+}

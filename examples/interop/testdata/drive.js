@@ -1,6 +1,7 @@
 // Sends every message of a folder over one WebSocket, compares what comes back,
 // pings and closes. As a client: node drive.js client URL FOLDER OPTIONS; as a
-// server, which prints its port first: node drive.js server FOLDER OPTIONS.
+// server, which prints its port first: node drive.js server FOLDER OPTIONS. With
+// files in TLS_CERT and TLS_KEY the server speaks TLS.
 const WebSocket = require('ws');
 const fs = require('fs');
 const path = require('path');
@@ -46,7 +47,11 @@ if (role === 'client') {
   const ws = new WebSocket(url, { perMessageDeflate });
   ws.on('open', drive(ws));
 } else {
-  const s = new WebSocket.Server({ host: '127.0.0.1', port: 0, perMessageDeflate });
-  s.on('listening', () => console.log('port ' + s.address().port));
+  const { TLS_CERT, TLS_KEY } = process.env;
+  const server = TLS_CERT
+    ? require('https').createServer({ cert: fs.readFileSync(TLS_CERT), key: fs.readFileSync(TLS_KEY) })
+    : require('http').createServer();
+  const s = new WebSocket.Server({ server, perMessageDeflate });
+  server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port));
   s.on('connection', (ws) => drive(ws)());
 }

@@ -1,9 +1,11 @@
 # Sends every message of a folder over one WebSocket, compares what comes back,
 # pings and closes. As a client: drive.py client URL FOLDER OPTIONS; as a server,
-# which prints its port first: drive.py server FOLDER OPTIONS.
+# which prints its port first: drive.py server FOLDER OPTIONS. With files in TLS_CERT
+# and TLS_KEY the server speaks TLS.
 import asyncio
 import json
 import os
+import ssl
 import sys
 
 import websockets
@@ -37,6 +39,14 @@ async def drive(ws):
     assert ws.close_code == 1000, ws.close_code
 
 
+def secure():
+    if "TLS_CERT" not in os.environ:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(os.environ["TLS_CERT"], os.environ["TLS_KEY"])
+    return context
+
+
 def extensions(factory):
     if options is None:
         return None
@@ -64,7 +74,8 @@ async def server():
             raise
 
     async with websockets.serve(
-        handler, "127.0.0.1", 0, compression=None, max_size=None, extensions=extensions(ServerPerMessageDeflateFactory)
+        handler, "127.0.0.1", 0, compression=None, max_size=None, ssl=secure(),
+        extensions=extensions(ServerPerMessageDeflateFactory),
     ) as s:
         print("port", s.sockets[0].getsockname()[1], flush=True)
         await over

@@ -37,13 +37,19 @@ func TestBridgePassesLooptest(t *testing.T) {
 func TestBridgeEndToEnd(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		t.Run(fmt.Sprint("threads=", threads), func(t *testing.T) {
-			e2e.Run(t, threads, func(testing.TB, int) e2e.Host {
-				b := gnetengine.New()
-				return e2e.Host{Backend: b, Run: func(ctx context.Context, e *core.Engine) error { return b.Serve(ctx, e) }}
-			})
+			e2e.Run(t, threads, bridged)
 		})
 	}
 }
+
+// bridged is a gnet engine for the end-to-end suite.
+func bridged(testing.TB, int) e2e.Host {
+	b := gnetengine.New()
+	return e2e.Host{Backend: b, Run: func(ctx context.Context, e *core.Engine) error { return b.Serve(ctx, e) }}
+}
+
+// TestBridgeEndToEndTLS: over TLS too.
+func TestBridgeEndToEndTLS(t *testing.T) { e2e.RunTLS(t, []int{1, 2}, bridged) }
 
 // TestOrders: core.New before gnet runs, or after; with Start, or by Attach.
 func TestOrders(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 // streamLimits is what gnet's connections cannot do, and what holds instead.
 var streamLimits = map[string]e2e.Result{
 	"http-half-close": e2e.Does("gnet takes a half-close for the end: the answer may not arrive"),
+	"raw-half-close":  e2e.Does("gnet takes a half-close for the end: the answer may not arrive"),
 	"capacity":        e2e.Does("gnet accepts at once: above MaxConns connections are closed"),
 	"add-vhost":       e2e.Refuses("takes no further address"),
 }
@@ -30,12 +31,17 @@ var streamLimits = map[string]e2e.Result{
 func TestStreamsEndToEnd(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		t.Run(fmt.Sprint("threads=", threads), func(t *testing.T) {
-			e2e.Run(t, threads, func(testing.TB, int) e2e.Host {
-				return e2e.Host{Backend: gnetengine.Streams(), Limits: streamLimits}
-			})
+			e2e.Run(t, threads, streamed)
 		})
 	}
 }
+
+func streamed(testing.TB, int) e2e.Host {
+	return e2e.Host{Backend: gnetengine.Streams(), Limits: streamLimits}
+}
+
+// TestStreamsEndToEndTLS: over TLS too, but for the same.
+func TestStreamsEndToEndTLS(t *testing.T) { e2e.RunTLS(t, []int{1, 2}, streamed) }
 
 // descriptorLines are what looptest asks about the descriptors of connections and
 // listeners, which are gnet's: they are not announced to a loop, so there is no

@@ -5,12 +5,21 @@ package client
 import (
 	"errors"
 	"fmt"
+	"net"
 	"syscall"
 )
 
-// TryWrite writes what fits without waiting: 0 and no error if nothing does.
+// TryWrite writes what fits without waiting: 0 and no error if nothing does. Over
+// TLS the end of what it took may wait for the next call, or for a Write.
 func (c *Conn) TryWrite(p []byte) (n int, err error) {
-	s, ok := c.Conn.(syscall.Conn)
+	if t := c.TLS(); t != nil {
+		return t.TryWrite(p)
+	}
+	return tryWrite(c.Conn, p)
+}
+
+func tryWrite(c net.Conn, p []byte) (n int, err error) {
+	s, ok := c.(syscall.Conn)
 	if !ok {
 		return 0, fmt.Errorf("client: TryWrite: %w", errors.ErrUnsupported)
 	}

@@ -130,8 +130,8 @@ func dialWhere(s *scene) error {
 			d    core.Dial
 		}{
 			{"by address", tcp, core.Dial{URL: tcp.url()}},
-			{"by name", tcp, core.Dial{URL: "ws://localhost:" + port + "/"}}, // also where ::1 comes first
-			{"over a unix socket", unix, core.Dial{URL: "ws://x/", Addr: "unix:" + unix.ln.Addr().String()}},
+			{"by name", tcp, core.Dial{URL: s.scheme() + "://localhost:" + port + "/"}}, // also where ::1 comes first
+			{"over a unix socket", unix, core.Dial{URL: s.scheme() + "://x/", Addr: "unix:" + unix.ln.Addr().String()}},
 		} {
 			g := s.guest(i, to.d)
 			c := to.p.accept()

@@ -16,6 +16,9 @@ import (
 // is given up, it ends once, and its descriptor is closed.
 func dialEnds(s *scene) error {
 	lim := core.Limits{ConnectTimeout: 300 * time.Millisecond, AnswerTimeout: 300 * time.Millisecond, FinTimeout: 50 * time.Millisecond}
+	if s.overTLS() {
+		lim.AnswerTimeout = 2 * time.Second // with a handshake's arithmetic in it, on a machine that is busy
+	}
 	if err := s.up(echoing(), lim); err != nil {
 		return err
 	}
@@ -61,8 +64,8 @@ func dialEnds(s *scene) error {
 
 // reset ends a connection with RST.
 func reset(c *served) {
-	c.Conn.(*net.TCPConn).SetLinger(0)
-	c.Close()
+	c.raw().(*net.TCPConn).SetLinger(0)
+	c.raw().Close()
 }
 
 // blackHole: where nothing answers, the limit and Drop end the connecting.
@@ -73,7 +76,7 @@ func (s *scene) blackHole() error {
 	}
 	defer fill()
 	files := len(openFiles())
-	slow, dropped := s.guest(0, core.Dial{URL: "ws://" + hole}), s.guest(s.threads-1, core.Dial{URL: "ws://" + hole})
+	slow, dropped := s.guest(0, core.Dial{URL: s.scheme() + "://" + hole}), s.guest(s.threads-1, core.Dial{URL: s.scheme() + "://" + hole})
 	s.laps()
 	s.with(dropped.conn, func(c *core.Conn) { s.no(c.Drop()) })
 	s.was(dropped, "dropped while connecting", caused(core.ErrDrop))
@@ -99,10 +102,10 @@ func dialStop(s *scene) error {
 		th := i % s.threads
 		underway = append(underway, s.guest(th, core.Dial{URL: p.url()}))
 		p.asked() // and no answer
-		underway = append(underway, s.guest(th, core.Dial{URL: "ws://" + hole + "/"}))
+		underway = append(underway, s.guest(th, core.Dial{URL: s.scheme() + "://" + hole + "/"}))
 	}
 	for range 5 {
-		g := s.guest(0, core.Dial{URL: "ws://test/", Addr: s.addr})
+		g := s.guest(0, core.Dial{URL: s.scheme() + "://test/", Addr: s.addr})
 		s.is(g, "a client of ourselves")
 		open = append(open, g)
 	}

@@ -86,7 +86,11 @@ func (s *scene) farewell(c *client.Conn, name string, code int, text string) {
 		}
 		c.Send(ws.Close, f.Payload) // it may be gone already, after an error of ours
 	}
-	if rest, err := gone(c); rest != "" || err != nil {
+	end := gone
+	if code == 0 {
+		end = dropped
+	}
+	if rest, err := end(c); rest != "" || err != nil {
 		s.t.Errorf("%s: %q, %v", name, rest, err)
 	}
 }
@@ -141,7 +145,7 @@ func wsLimits(s *scene) error {
 		next()
 	}
 	s.must(c.Text("close")) // and no answer to the Close
-	if _, err := gone(c); err != nil {
+	if _, err := dropped(c); err != nil {
 		s.t.Errorf("CloseTimeout: %v", err)
 	}
 	var ce *core.CloseError
@@ -159,12 +163,12 @@ func httpLimits(s *scene) error {
 		return err
 	}
 	silent := s.conn()
-	if _, err := gone(silent); err != nil {
+	if _, err := dropped(silent); err != nil {
 		s.t.Errorf("HandshakeTimeout: %v", err)
 	}
 	part := s.conn()
 	part.Write([]byte("GET / HT"))
-	if _, err := gone(part); err != nil {
+	if _, err := dropped(part); err != nil {
 		s.t.Errorf("HandshakeTimeout inside a request: %v", err)
 	}
 	s.until("all are gone", func() bool { s.laps(); return s.eng.Stats().Conns == 0 })

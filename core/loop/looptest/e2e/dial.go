@@ -89,7 +89,7 @@ func dialling(s *scene) error {
 			}
 			d := newDialled(largest)
 			all = append(all, d)
-			s.call(i, core.Dial{URL: "ws://test/", Addr: s.addr, WS: d.handler}, false)
+			s.call(i, core.Dial{URL: s.scheme() + "://test/", Addr: s.addr, WS: d.handler}, false)
 		}
 	}
 	for _, d := range all {
@@ -99,8 +99,8 @@ func dialling(s *scene) error {
 	s.must(err)
 	gone.Close()
 	refused, dropped := newDialled(1), newDialled(1)
-	s.call(0, core.Dial{URL: "ws://" + gone.Addr().String() + "/", WS: refused.handler}, false)
-	s.call(0, core.Dial{URL: "ws://test/", Addr: s.addr, WS: dropped.handler}, true)
+	s.call(0, core.Dial{URL: s.scheme() + "://" + gone.Addr().String() + "/", WS: refused.handler}, false)
+	s.call(0, core.Dial{URL: s.scheme() + "://test/", Addr: s.addr, WS: dropped.handler}, true)
 	s.ends(refused, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) })
 	s.ends(dropped, func(err error) bool { return errors.Is(err, core.ErrDrop) })
 	return nil

@@ -4,12 +4,16 @@
 // core; this asks whether what users build on top works.
 //
 //	func TestMyLoop(t *testing.T) {
-//		for _, threads := range []int{1, 2} {
-//			e2e.Run(t, threads, func(t testing.TB, threads int) e2e.Host {
-//				return e2e.Host{Backend: myloop.Backend()}
-//			})
+//		newHost := func(t testing.TB, threads int) e2e.Host {
+//			return e2e.Host{Backend: myloop.Backend()}
 //		}
+//		e2e.Run(t, 1, newHost)
+//		e2e.Run(t, 2, newHost)
+//		e2e.RunTLS(t, []int{1, 2}, newHost) // once more over TLS
 //	}
+//
+// Over TLS the cases are the same, but for those of which PlainOnly says why not,
+// and there are more, about TLS itself. A backend's limits hold on every wire.
 //
 // What a backend cannot do is declared in Host.Limits and held against it: what
 // is said to be refused must be refused, with that error; where a substitute is
@@ -23,6 +27,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +57,8 @@ type Host struct {
 	Held int
 	// Bound is how long to wait for what must happen; default Bound.
 	Bound time.Duration
+	// Wire is what the engine and its peers speak; default Plain.
+	Wire Wire
 	// Limits declares, by case, what the backend does not do.
 	Limits map[string]Result
 	// Err, if set, is why there is no such host: the case "threads" is then
@@ -133,6 +140,9 @@ var cases = []kase{
 	{"http-slow-file", "16 MiB to a slow client, in bounded memory", httpSlowFile, nil},
 	{"http-half-close", "an answer after the client has sent its end of stream", httpHalfClose, httpHalfCloseInstead},
 	{"http-limits", "HandshakeTimeout ends a silent connection", httpLimits, nil},
+	{"raw-echo", "bytes of no protocol of ours, 1 MiB, and our end behind them", rawEchoing, nil},
+	{"raw-fallback", "HTTP, WebSockets, and what is neither, on one port", rawFallback, nil},
+	{"raw-half-close", "an answer after the peer has sent its end of stream", rawHalfClose, rawHalfCloseInstead},
 	{"wake", "Wake from four goroutines reaches every thread", wake, nil},
 	{"post", "Post, Conn.Post and SendFrom keep their order", post, nil},
 	{"panic", "a panic costs one connection", panics, nil},
@@ -147,7 +157,7 @@ var cases = []kase{
 // Cases returns the names of the cases.
 func Cases() []string {
 	var all []string
-	for _, k := range cases {
+	for _, k := range slices.Concat(cases, tlsCases) {
 		all = append(all, k.name)
 	}
 	return all
@@ -157,7 +167,7 @@ func Cases() []string {
 func Shows(name string) string { return find(name).shows }
 
 func find(name string) kase {
-	for _, k := range cases {
+	for _, k := range slices.Concat(cases, tlsCases) {
 		if k.name == name {
 			return k
 		}
@@ -165,13 +175,16 @@ func find(name string) kase {
 	return kase{}
 }
 
-// Run runs every case as a subtest, each over a fresh host with that many
-// service threads, and returns how they ended.
+// Run runs every case that is asked without TLS as a subtest, each over a fresh
+// host with that many service threads, and returns how they ended.
 func Run(t *testing.T, threads int, newHost func(t testing.TB, threads int) Host) Results {
 	t.Helper()
 	Warm(t, threads, newHost)
 	all := Results{}
 	for _, name := range Cases() {
+		if Wires(name)[0] != Plain {
+			continue
+		}
 		t.Run(name, func(t *testing.T) { all[name] = RunCase(t, name, threads, newHost) })
 	}
 	return all
@@ -206,6 +219,9 @@ func RunCase(t testing.TB, name string, threads int, newHost func(t testing.TB, 
 	}()
 	s.host = newHost(t, s.threads).or()
 	declared, limited := s.host.Limits[name]
+	if !slices.Contains(Wires(name), s.host.Wire) {
+		t.Fatalf("e2e: %s is not asked over %v", name, s.host.Wire)
+	}
 	if why := s.unavailable(name); why != "" {
 		return Result{Lacks, why}
 	}

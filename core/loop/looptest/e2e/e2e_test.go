@@ -12,3 +12,7 @@ func TestPoll(t *testing.T) {
 		e2e.Run(t, threads, func(testing.TB, int) e2e.Host { return e2e.Host{Backend: poll.Backend()} })
 	}
 }
+
+func TestPollTLS(t *testing.T) {
+	e2e.RunTLS(t, []int{1, 2}, func(testing.TB, int) e2e.Host { return e2e.Host{Backend: poll.Backend()} })
+}

@@ -94,7 +94,7 @@ func small(c *client.Conn) {
 		SetReadBuffer(int) error
 		SetWriteBuffer(int) error
 	}
-	if b, ok := c.Conn.(buffered); ok {
+	if b, ok := c.Raw().(buffered); ok {
 		b.SetReadBuffer(64 << 10)
 		b.SetWriteBuffer(64 << 10)
 	}

@@ -50,6 +50,9 @@ func (g *guard) protocol(p *core.Protocol) {
 	if mk := p.HTTP; mk != nil {
 		p.HTTP = g.http(mk)
 	}
+	if mk := p.Raw; mk != nil {
+		p.Raw = g.raw(mk)
+	}
 	if mk := p.File; mk != nil {
 		p.File = func(c *core.Conn) core.FileHandler {
 			defer g.enter(c, "File")()

@@ -71,3 +71,17 @@ type sink struct {
 }
 
 func (s *sink) Errorf(format string, args ...any) { s.all += fmt.Sprintf(format, args...) + "\n" }
+
+// TestPlainOnlyNamesCases: a reason for no case would be one that nobody reads.
+func TestPlainOnlyNamesCases(t *testing.T) {
+	for name, why := range plainOnly {
+		if find(name).run == nil || why == "" {
+			t.Errorf("%q is not asked over TLS because of %q", name, why)
+		}
+	}
+	for _, name := range shapedCases {
+		if find(name).run == nil {
+			t.Errorf("%s is no case", name)
+		}
+	}
+}

@@ -68,7 +68,7 @@ func capacity(s *scene) error {
 		return err
 	}
 	extra := s.conn()
-	s.must(extra.AskUpgrade(""))
+	asked := s.later(func() error { return extra.AskUpgrade("") }) // over TLS it waits for the server
 	s.laps()
 	for _, c := range all {
 		s.must(c.Echo(ws.Text, []byte("in")))
@@ -77,6 +77,7 @@ func capacity(s *scene) error {
 		s.t.Errorf("%d of %d connections are in, %d were accepted", st.Conns, len(all), st.Accepted)
 	}
 	all[0].Close()
+	s.must(take(s, asked, "the client that waited has asked"))
 	s.must(extra.ReadUpgrade())
 	s.must(extra.Echo(ws.Text, []byte("at last")))
 	return nil
@@ -115,6 +116,7 @@ func addVHost(s *scene) error {
 		return err
 	}
 	s.guard.vhost(&more)
+	s.secure(&more)
 	var added *core.VirtualHost
 	var err error
 	s.turn()

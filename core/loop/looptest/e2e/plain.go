@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 	"anyloop/core/ws"
 )
 
-// plain is a server that the engine's clients come to, written with package net.
+// plain is a server that the engine's clients come to, written with package net and,
+// over TLS, crypto/tls.
 type plain struct {
 	s     *scene
 	ln    net.Listener
@@ -28,9 +30,18 @@ type plain struct {
 // plain listens as net.Listen does.
 func (s *scene) plain(network, addr string) *plain {
 	s.t.Helper()
+	if !s.overTLS() {
+		return s.plainAs(network, addr, nil)
+	}
+	return s.plainAs(network, addr, ours().server())
+}
+
+// plainAs is plain over TLS of this kind; nil is none.
+func (s *scene) plainAs(network, addr string, cfg *tls.Config) *plain {
+	s.t.Helper()
 	ln, err := net.Listen(network, addr)
 	s.must(err)
-	bound := s.host.Bound // s.host may change
+	bound, wire := s.host.Bound, s.host.Wire // s.host may change
 	p := &plain{s: s, ln: ln, conns: make(chan *served, 64)}
 	p.all.Go(func() {
 		for {
@@ -42,6 +53,9 @@ func (s *scene) plain(network, addr string) *plain {
 			p.mu.Lock()
 			p.open = append(p.open, c)
 			p.mu.Unlock()
+			if cfg != nil {
+				c = client.Server(c, cfg, wire.shape())
+			}
 			p.conns <- &served{c, bufio.NewReader(c)}
 		}
 	})
@@ -56,7 +70,7 @@ func (p *plain) close() {
 	}
 }
 
-func (p *plain) url() string { return "ws://" + p.ln.Addr().String() + "/" }
+func (p *plain) url() string { return p.s.scheme() + "://" + p.ln.Addr().String() + "/" }
 
 // next is the next connection.
 func (p *plain) next() *served {
@@ -159,6 +173,14 @@ func (c *served) rest() error {
 		return fmt.Errorf("the client says %q before its end", b)
 	}
 	return nil
+}
+
+// raw is the connection of the system.
+func (c *served) raw() net.Conn {
+	if t, ok := c.Conn.(*client.TLS); ok {
+		return t.Below()
+	}
+	return c.Conn
 }
 
 // closeWrite sends the end of the stream.

@@ -25,6 +25,7 @@ type scene struct {
 	newHost func(testing.TB, int) Host
 	guard   *guard
 	log     logBuffer
+	beside  []core.VHost // served beside "test"
 	eng     *core.Engine
 	addr    string
 	ctx     context.Context
@@ -55,10 +56,14 @@ func (s *scene) make(vh core.VHost, lim core.Limits) error {
 	}
 	s.guard = &guard{t: s.t, conns: map[*core.Conn]*watched{}}
 	vh.Name, vh.Addr = "test", s.host.Listen
-	s.guard.vhost(&vh)
+	vhs := append([]core.VHost{vh}, s.beside...)
+	for i := range vhs {
+		s.guard.vhost(&vhs[i])
+		s.secure(&vhs[i])
+	}
 	log := slog.New(slog.NewTextHandler(&s.log, nil))
 	var err error
-	s.eng, err = core.New(core.Config{Backend: s.host.Backend, Threads: s.threads, Limits: lim, Log: log, VHosts: []core.VHost{vh}})
+	s.eng, err = core.New(core.Config{Backend: s.host.Backend, Threads: s.threads, Limits: lim, Log: log, VHosts: vhs})
 	return err
 }
 
@@ -202,16 +207,25 @@ func (s *scene) steady(what string, get func() uint64) uint64 {
 	return last
 }
 
-// dial connects a client. Any goroutine.
+// dial connects a client; the handshake of TLS is left to its first Read or Write.
+// Any goroutine.
 func (s *scene) dial() (*client.Conn, error) {
 	c, err := client.Dial(s.addr, s.host.Bound)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	s.clients = append(s.clients, c)
-	s.mu.Unlock()
+	if s.overTLS() {
+		c = client.New(client.Client(c.Conn, s.speaks("test"), s.host.Wire.shape()))
+	}
+	s.owns(c)
 	return c, nil
+}
+
+// owns closes c at the end. Any goroutine.
+func (s *scene) owns(c *client.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients = append(s.clients, c)
 }
 
 // conn is dial that must succeed.
@@ -255,6 +269,13 @@ func (s *scene) each(n int, f func(i int, c *client.Conn) error) {
 	}
 }
 
+// later runs f beside the case, which must take what it returns.
+func (s *scene) later(f func() error) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return done
+}
+
 // no reports an error. Any goroutine.
 func (s *scene) no(err error) {
 	s.t.Helper()
@@ -272,14 +293,27 @@ func (s *scene) must(err error) {
 }
 
 // gone reads to the end of the stream and returns what came; a deadline that
-// passes is an error, a reset is an end.
+// passes is an error, and so is an end that TLS has not announced; a reset is an
+// end.
 func gone(c *client.Conn) (string, error) {
 	rest, err := io.ReadAll(c)
 	var ne net.Error
 	if errors.As(err, &ne) && ne.Timeout() {
 		return string(rest), errors.New("the connection is not closed")
 	}
+	if errors.Is(err, client.ErrCut) {
+		return string(rest), err
+	}
 	return string(rest), nil
+}
+
+// dropped is gone for a connection that is given up: TLS need not say so.
+func dropped(c *client.Conn) (string, error) {
+	rest, err := gone(c)
+	if errors.Is(err, client.ErrCut) {
+		err = nil
+	}
+	return rest, err
 }
 
 // logBuffer collects the log of an engine.
