@@ -18,8 +18,12 @@ const (
 	peerNone peerKind = iota
 	peerIP4
 	peerIP6
+	peerUnix
 	peerText // in the conn's extra
 )
+
+// unixPeer is what all clients of unix sockets are called: they have no address.
+const unixPeer = "unix"
 
 // peerName is a remote address on its way to a conn: either of the two.
 type peerName struct {
@@ -47,6 +51,8 @@ func (c *Conn) setPeer(p peerName) {
 		c.peer.port, c.peer.kind = p.addr.Port(), peerIP4
 	case a.Is6() && a.Zone() == "":
 		c.peer.ip, c.peer.port, c.peer.kind = a.As16(), p.addr.Port(), peerIP6
+	case p.text == unixPeer:
+		c.peer.kind = peerUnix
 	default:
 		if text := p.String(); text != "" {
 			c.extra().peer, c.peer.kind = text, peerText
@@ -61,6 +67,8 @@ func (c *Conn) Peer() string {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(p.ip[:4])), p.port).String()
 	case peerIP6:
 		return netip.AddrPortFrom(netip.AddrFrom16(p.ip), p.port).String()
+	case peerUnix:
+		return unixPeer
 	case peerText:
 		return c.x.peer
 	}

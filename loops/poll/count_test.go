@@ -47,14 +47,24 @@ func newBench(t testing.TB, conns int) *bench {
 			t.Fatal(err)
 		}
 		b.clients = append(b.clients, fd)
-		b.send(fd, []byte("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"))
-		b.turnUntilQuiet()
-		if n := b.recv(fd); !bytes.HasPrefix(b.buf[:n], []byte("HTTP/1.1 101")) {
-			t.Fatalf("upgrade: %q", b.buf[:n])
-		}
+		b.upgrade(fd)
 	}
 	return b
+}
+
+var (
+	upgradeRequest = []byte("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+	upgradeAnswer = []byte("HTTP/1.1 101")
+)
+
+// upgrade makes a WebSocket of a connected client.
+func (b *bench) upgrade(fd int) {
+	b.send(fd, upgradeRequest)
+	b.turnUntilQuiet()
+	if n := b.recv(fd); !bytes.HasPrefix(b.buf[:n], upgradeAnswer) {
+		b.t.Fatalf("upgrade: %q", b.buf[:n])
+	}
 }
 
 func (b *bench) stop() {
