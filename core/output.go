@@ -268,7 +268,7 @@ func (l *link) finish(cause error, linger bool) {
 // finishNow is the end of finish: all is sent.
 func (l *link) finishNow() {
 	err := l.cause()
-	if l.is(lfTxDead) || l.wireCloseWrite() != nil || !l.is(lfLinger) || l.is(lfEOF) {
+	if l.is(lfTxDead|lfEOF) || l.wireCloseWrite() != nil || !l.is(lfLinger) { // closing says the same to one that has sent all
 		l.doom(err)
 		return
 	}

@@ -82,3 +82,45 @@ func TestTLSKeyOnAWorkerChangesNoInterest(t *testing.T) {
 		}
 	}
 }
+
+// closings counts the ends of our direction that are sent by themselves.
+type closings struct {
+	*sim.Kernel
+	n int
+}
+
+func (c *closings) CloseWrite(fd int) error {
+	c.n++
+	return c.Kernel.CloseWrite(fd)
+}
+
+// TestPeerThatHasSentAllIsJustClosed: closing says that we send no more; a call that
+// says it before is made only for a peer that may still be sending.
+func TestPeerThatHasSentAllIsJustClosed(t *testing.T) {
+	for _, done := range []bool{true, false} {
+		c := &closings{Kernel: sim.New(sim.Options{})}
+		w := &world{t: t, k: c.Kernel}
+		v := httpVHost()
+		v.Addr = host
+		eng, err := core.New(core.Config{Backend: c, VHosts: []core.VHost{v}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.eng = eng
+		t.Cleanup(w.stop)
+		p := w.dial()
+		if done {
+			p.CloseWrite()
+		} else {
+			p.Write([]byte("nonsense\r\n\r\n"))
+		}
+		w.k.Drive()
+		want := 1
+		if done {
+			want = 0
+		}
+		if c.n != want || p.Gone() != done {
+			t.Errorf("the peer has sent all: %v; CloseWrite was called %d times, want %d; gone: %v", done, c.n, want, p.Gone())
+		}
+	}
+}

@@ -59,7 +59,7 @@ func TestTLSFlagsOfServers(t *testing.T) {
 			"does not match":       {"-tls-cert", cert.CertFile, "-tls-key", other.KeyFile},
 			"use refuse, redirect": {"-tls-self", "-tls-plain", "maybe"},
 			"private key":          {"-tls-cert", cert.CertFile}, // it is not in there
-			"it needs -tls-cert":   {"-tls-key", cert.KeyFile}, // once it was passed over, and plain HTTP spoken
+			"it needs -tls-cert":   {"-tls-key", cert.KeyFile},   // once it was passed over, and plain HTTP spoken
 		} {
 			status, out := try.Status(t, nil, binary(t, name), append(flags, "-addr", "127.0.0.1:0")...)
 			if status != 1 || !strings.Contains(out, want) {

@@ -18,6 +18,7 @@ type valve struct {
 	queue  []byte // for the server
 	total  int    // bytes that have come from the client
 	closed bool
+	waits  bool // down is at the gate
 }
 
 // newValve makes one on a free port.
@@ -93,7 +94,9 @@ func (v *valve) up(server io.Writer) {
 func (v *valve) down(client io.Writer, server io.Reader) {
 	buf := make([]byte, 4096)
 	for {
+		v.atGate(true)
 		v.gate.Lock() // and read outside, since nothing may come for long
+		v.atGate(false)
 		v.gate.Unlock()
 		n, err := server.Read(buf)
 		client.Write(buf[:n])
@@ -109,6 +112,23 @@ func (v *valve) shut(t *testing.T) (open func()) {
 	open = sync.OnceFunc(v.gate.Unlock)
 	t.Cleanup(open)
 	return open
+}
+
+func (v *valve) atGate(yes bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.waits = yes
+	v.more.Broadcast()
+}
+
+// parked waits until nothing more passes from the server, while the gate is locked:
+// what was being read when that was done has passed.
+func (v *valve) parked() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for !v.waits && !v.closed {
+		v.more.Wait()
+	}
 }
 
 // passed is how many bytes have come from the client.

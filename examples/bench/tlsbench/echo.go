@@ -74,7 +74,7 @@ func (row echoRow) compare(o *options) (all []echoes, err error) {
 	var each []stat.Side
 	all = make([]echoes, len(echoServers))
 	for i, srv := range echoServers {
-		s, err := newSide(o, srv.c, 1)
+		s, err := newSide(o, srv.c, o.procs)
 		if err != nil {
 			return nil, err
 		}

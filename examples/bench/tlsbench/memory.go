@@ -75,7 +75,7 @@ const warm = 64
 
 // start starts a server that has served some connections.
 func (row memoryRow) start(o *options) (s *side, before serve.Usage, err error) {
-	if s, err = newSide(o, row.c, 1); err != nil {
+	if s, err = newSide(o, row.c, o.procs); err != nil {
 		return nil, before, err
 	}
 	err = s.load.Ask("open", warm, nil)

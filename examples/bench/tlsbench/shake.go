@@ -75,7 +75,7 @@ func (row shakeRow) compare(o *options) (r shakes, err error) {
 	defer func() { err = stopAll(sides, err) }()
 	var each []stat.Side
 	for _, srv := range []server{plainOurs, gorilla} {
-		s, err := newSide(o, srv.with(row.key, row.off), row.procs())
+		s, err := newSide(o, srv.with(row.key, row.off), row.procs(o))
 		if err != nil {
 			return r, err
 		}
@@ -103,11 +103,11 @@ func (row shakeRow) compare(o *options) (r shakes, err error) {
 
 // procs is the servers' GOMAXPROCS: a worker that signs needs a processor besides
 // the loop's.
-func (row shakeRow) procs() int {
+func (row shakeRow) procs(o *options) int {
 	if row.key == "rsa" && row.off != core.OffLoopNone {
-		return 2
+		return max(o.procs, 2)
 	}
-	return 1
+	return o.procs
 }
 
 // parallel is how many handshakes are underway at a time.

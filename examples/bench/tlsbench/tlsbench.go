@@ -26,6 +26,7 @@ type options struct {
 	conns   int           // of which memory is measured
 	storm   time.Duration
 	profile string
+	procs   int    // GOMAXPROCS of the servers
 	row     string // part of the names of the rows to measure
 	n       int    // servers so far, for the names of profiles
 }
@@ -41,6 +42,7 @@ func Main(args []string) error {
 	var o options
 	f := flag.NewFlagSet("tls", flag.ExitOnError)
 	only := f.String("only", "memory,shake,echo,storm", "what to measure")
+	f.IntVar(&o.procs, "procs", 1, "GOMAXPROCS of the servers, where nothing else is said")
 	f.StringVar(&o.row, "row", "", "only rows whose name has this in it")
 	f.IntVar(&o.rounds, "rounds", 21, "rounds of each comparison")
 	f.DurationVar(&o.slice, "slice", 100*time.Millisecond, "length of a slice")
@@ -67,8 +69,7 @@ type side struct {
 	server, load *proc.Child
 }
 
-// newSide starts both. The server has one processor's worth of Go, unless procs
-// says otherwise.
+// newSide starts both. procs is the server's GOMAXPROCS.
 func newSide(o *options, c serve.Config, procs int) (s *side, err error) {
 	if o.profile != "" && c.Kind == serve.Ours {
 		o.n++

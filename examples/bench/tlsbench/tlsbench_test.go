@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 }
 
 func small() *options {
-	return &options{rounds: 1, slice: 20 * time.Millisecond, conns: 400, storm: 500 * time.Millisecond}
+	return &options{rounds: 1, procs: 1, slice: 20 * time.Millisecond, conns: 400, storm: 500 * time.Millisecond}
 }
 
 // within fails unless got is at most most and 15 % of it, and more than a third.

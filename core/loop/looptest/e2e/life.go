@@ -91,7 +91,7 @@ func capacityInstead(s *scene) error {
 	}
 	extra := s.conn()
 	extra.AskUpgrade("") // may find it closed
-	if rest, err := gone(extra); rest != "" || err != nil {
+	if rest, err := dropped(extra); rest != "" || err != nil {
 		s.t.Errorf("a connection beyond the limit: %q %v", rest, err)
 	}
 	for _, c := range all {

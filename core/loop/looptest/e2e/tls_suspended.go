@@ -95,6 +95,7 @@ func (c *crowd) goes() {
 func (c *crowd) gives() {
 	c.s.t.Helper()
 	for _, raw := range c.conns {
+		raw.SetDeadline(time.Now().Add(c.s.host.Bound)) // the one from its beginning may be over
 		if n, err := raw.Read(make([]byte, 1)); n == 0 && isTimeout(err) {
 			c.s.t.Errorf("a handshake that was underway is not closed")
 		}

@@ -71,30 +71,25 @@ func Over(w Wire, newHost func(testing.TB, int) Host) func(testing.TB, int) Host
 	}
 }
 
-// RunTLS runs every case that is asked over TLS. So that it does not take as long
-// as Run does for each number of threads, a case has one of the numbers in counts,
-// the next case the next one; with the following number it is run in one of the
-// shapes of ciphertext, if it has any, those by turns too.
+// RunTLS runs every case that is asked over TLS once over it, so that it does not
+// take as long as Run does for each number of threads: the numbers in counts go by
+// turns from case to case, and among the cases that have them the shapes of
+// ciphertext. examples/matrix shows how to run every pair, and the whole product.
 func RunTLS(t *testing.T, counts []int, newHost func(t testing.TB, threads int) Host) Results {
 	t.Helper()
 	Warm(t, counts[0], Over(TLS, newHost))
 	all := Results{}
-	shaped := 0
+	turn := map[int]int{} // by the number of wires
 	for i, name := range Cases() {
-		wires := Wires(name)
-		if !slices.Contains(wires, TLS) {
+		wires := slices.DeleteFunc(Wires(name), func(w Wire) bool { return w == Plain })
+		if len(wires) == 0 {
 			continue
 		}
-		run := func(w Wire, threads int) {
-			t.Run(fmt.Sprintf("%s/%v/threads=%d", name, w, threads), func(t *testing.T) {
-				all[name] = RunCase(t, name, threads, Over(w, newHost))
-			})
-		}
-		run(TLS, counts[i%len(counts)])
-		if len(wires) > 2 {
-			run(wires[2+shaped%3], counts[(i+1)%len(counts)])
-			shaped++
-		}
+		w, threads := wires[turn[len(wires)]%len(wires)], counts[i%len(counts)]
+		turn[len(wires)]++
+		t.Run(fmt.Sprintf("%s/%v/threads=%d", name, w, threads), func(t *testing.T) {
+			all[name] = RunCase(t, name, threads, Over(w, newHost))
+		})
 	}
 	return all
 }

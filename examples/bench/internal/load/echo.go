@@ -92,15 +92,21 @@ func (l *load) echo(e Echo) (messages int, err error) {
 			return 0, err
 		}
 	}
+	heard := time.Now()
 	for busy := len(l.conns); busy > 0; {
-		n, err := unix.EpollWait(l.ep, l.events[:], int(patience.Milliseconds()))
-		if err == unix.EINTR {
+		// It does not sleep: to be woken would cost the server CPU time.
+		n, err := unix.EpollWait(l.ep, l.events[:], 0)
+		now := time.Now()
+		switch {
+		case err != nil && err != unix.EINTR:
+			return messages, err
+		case n <= 0 && now.Sub(heard) > patience:
+			return messages, errSilent
+		case n <= 0:
 			continue
 		}
-		if err != nil || n == 0 {
-			return messages, errors.Join(err, errSilent)
-		}
-		again := time.Now().Before(until)
+		heard = now
+		again := now.Before(until)
 		for _, ev := range l.events[:n] {
 			c := l.byFD[ev.Fd]
 			done, err := c.receive(l.buf[:], answer)

@@ -13,22 +13,28 @@ import (
 	"anyloop/loops/poll"
 )
 
-// TurnBounds divide the turns by the CPU time that the loop's thread spent in them.
-var TurnBounds = [...]time.Duration{50 * time.Microsecond, 200 * time.Microsecond, 500 * time.Microsecond, time.Millisecond}
+// TurnStep is how finely turns are told apart.
+const TurnStep = 25 * time.Microsecond
 
-// Turns counts turns: those below TurnBounds[0], and so on, and the rest.
-type Turns [len(TurnBounds) + 1]uint64
+// Turns counts turns by the CPU time that the loop's thread spent in them: those
+// below TurnStep, below twice that, and so on, and the rest.
+type Turns [81]uint64
 
 // All returns how many turns there were.
-func (t Turns) All() (n uint64) {
-	for _, k := range t {
-		n += k
+func (t *Turns) All() int { return t.Between(0, time.Hour) }
+
+// Between returns how many turns took from a to less than b, both whole TurnSteps.
+func (t *Turns) Between(a, b time.Duration) (n int) {
+	for i := int(a / TurnStep); i < min(int(b/TurnStep), len(t)); i++ {
+		n += int(t[i])
 	}
 	return n
 }
 
-// Over returns the part of the turns that took 500 us or more.
-func (t Turns) Over() float64 { return float64(t[3]+t[4]) / float64(max(t.All(), 1)) }
+// From returns which part of the turns took d or more, rounded down to TurnStep.
+func (t *Turns) From(d time.Duration) float64 {
+	return float64(t.Between(d, time.Hour)) / float64(max(t.All(), 1))
+}
 
 // turnClock measures turns: from the first thing a loop has core do after it has
 // slept, until it asks how long it may sleep again.
@@ -75,12 +81,8 @@ func (c *turnClock) AdjustTimeout(d time.Duration) time.Duration {
 }
 
 func (c *turnClock) note(d time.Duration) {
-	i := 0
-	for i < len(TurnBounds) && d >= TurnBounds[i] {
-		i++
-	}
 	c.mu.Lock()
-	c.turns[i]++
+	c.turns[min(int(d/TurnStep), len(c.turns)-1)]++
 	c.mu.Unlock()
 }
 
