@@ -55,7 +55,7 @@ func TestRawOverStreams(t *testing.T) {
 		}
 		f.sc.Feed([]byte("late"))
 		k.Drive()
-		if h.out != nil && len(h.out) > 0 || string(f.took) != "1234" {
+		if len(h.out) > 0 || string(f.took) != "1234" {
 			t.Errorf("received while choked: %q", h.out)
 		}
 		f.room = 100
@@ -66,7 +66,7 @@ func TestRawOverStreams(t *testing.T) {
 		}
 		f.sc.EOF()
 		k.Drive()
-		if string(f.took) != "12345678latebye" || h.log != "opened end closed" || h.err != io.EOF || f.cw == 0 {
+		if string(f.took) != "12345678latebye" || h.log != "opened end closed" || h.err != io.EOF || f.closes != 1 {
 			t.Errorf("took %q, log %q, %v", f.took, h.log, h.err)
 		}
 		eng.Stop(-1)

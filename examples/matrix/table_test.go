@@ -64,29 +64,49 @@ func (t table) with(old table) table {
 func (t table) markdown() string {
 	backends := slices.Sorted(maps.Keys(t))
 	var b strings.Builder
-	fmt.Fprintf(&b, "| case | %s | what it shows |\n|---|%s---|\n", strings.Join(backends, " | "), strings.Repeat("---|", len(backends)))
+	fmt.Fprintf(&b, "| case | %s | over TLS | what it shows |\n|---|%s---|---|\n", strings.Join(backends, " | "), strings.Repeat("---|", len(backends)))
 	var notes []string
+	note := func(why string) {
+		if why == "" {
+			return
+		}
+		i := slices.Index(notes, why)
+		if i < 0 {
+			i, notes = len(notes), append(notes, why)
+		}
+		fmt.Fprintf(&b, " [%d]", i+1)
+	}
 	for _, k := range e2e.Cases() {
 		fmt.Fprintf(&b, "| %s |", k)
 		for _, name := range backends {
 			r := t[name][k]
 			fmt.Fprintf(&b, " %s", r.Verdict)
-			if r.Why != "" {
-				i := slices.Index(notes, r.Why)
-				if i < 0 {
-					i, notes = len(notes), append(notes, r.Why)
-				}
-				fmt.Fprintf(&b, " [%d]", i+1)
-			}
+			note(r.Why)
 			b.WriteString(" |")
 		}
-		fmt.Fprintf(&b, " %s |\n", e2e.Shows(k))
+		b.WriteString(overTLS(k))
+		note(e2e.PlainOnly(k))
+		fmt.Fprintf(&b, " | %s |\n", e2e.Shows(k))
 	}
 	b.WriteString("\n")
 	for i, n := range notes {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, n)
 	}
 	return b.String()
+}
+
+// overTLS is how a case stands to TLS. That it comes to the same over any wire, the
+// runs check.
+func overTLS(kase string) string {
+	switch w := e2e.Wires(kase); {
+	case w[0] != e2e.Plain:
+		return " only"
+	case len(w) == 1:
+		return " " + e2e.Lacks.String()
+	case len(w) > 2:
+		return " yes, cut"
+	}
+	return " yes"
 }
 
 // parse reads what markdown has written. What it does not understand is left
@@ -110,8 +130,8 @@ func parse(s string) table {
 		switch {
 		case len(cols) < 3:
 		case cols[0] == "case":
-			backends = cols[1 : len(cols)-1]
-		case len(cols) == len(backends)+2 && slices.Contains(e2e.Cases(), cols[0]):
+			backends = cols[1 : len(cols)-2]
+		case len(cols) == len(backends)+3 && slices.Contains(e2e.Cases(), cols[0]):
 			for i, b := range backends {
 				t.set(b, cols[0], parseCell(cols[i+1], notes))
 			}
