@@ -75,3 +75,26 @@ func TestTLSEndFedWhilePaused(t *testing.T) {
 		})
 	}
 }
+
+// TestTLSCloseNotifyFedWhilePaused: the same when close_notify is all that waits.
+func TestTLSCloseNotifyFedWhilePaused(t *testing.T) {
+	m := tlsModes[1]
+	m.mock = looptest.MockMode{NoPause: true}
+	vh, recs := recorders(func(r *recorder) {
+		r.on = func(c *core.Conn, _ core.Fragment) error { return c.Pause() }
+	})
+	w := m.open(t, sim.Options{}, core.Limits{}, vh)
+	p := w.ws()
+	p.text("1")
+	p.pump()
+	p.notify()
+	p.pump()
+	p.CloseWrite()
+	w.drive()
+	r := (*recs)[0]
+	r.c.Resume()
+	w.drive()
+	if r.count("closed") != 1 {
+		t.Errorf("at the end: %s", r.log())
+	}
+}
