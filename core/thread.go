@@ -153,7 +153,11 @@ func (th *Thread) ServiceFD(p *loop.PollFD) bool {
 		th.start()
 	}
 	th.serviceLink(l, ev)
-	th.busy.Store(0) // the turn goes on: ServicePending ends it
+	if th.steady {
+		th.busy.Store(0) // the turn goes on: ServicePending, which ends it, is sure to follow
+	} else {
+		th.leave()
+	}
 	return true
 }
 
