@@ -78,22 +78,18 @@ type published struct {
 	copy Stats
 }
 
-// publish is called at the end of each turn. It may wait for a reader to copy;
+// publish is called at the end of each entry. It may wait for a reader to copy;
 // passing it over would leave a thread that goes quiet with old numbers.
 func (th *Thread) publish() {
 	th.pub.mu.Lock()
-	th.pub.copy = th.snapshot()
+	p := &th.pub.copy
+	*p = th.stats
+	p.Conns = th.conns
+	p.Reads, p.Writes = th.io.Reads, th.io.Writes+th.io.Writevs
+	p.Misuses = th.misused.Load()
+	p.Headers = th.headers.out
+	p.Shaking = th.shakes.running
 	th.pub.mu.Unlock()
-}
-
-func (th *Thread) snapshot() Stats {
-	s := th.stats
-	s.Conns = th.conns
-	s.Reads, s.Writes = th.io.Reads, th.io.Writes+th.io.Writevs
-	s.Misuses = th.misused.Load()
-	s.Headers = th.headers.out
-	s.Shaking = th.shakes.running
-	return s
 }
 
 // Stats returns the thread's counters as of the end of its last turn. Any

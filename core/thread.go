@@ -153,11 +153,7 @@ func (th *Thread) ServiceFD(p *loop.PollFD) bool {
 		th.start()
 	}
 	th.serviceLink(l, ev)
-	if th.steady {
-		th.busy.Store(0) // the turn goes on: ServicePending, which ends it, is sure to follow
-	} else {
-		th.leave()
-	}
+	th.leave()
 	return true
 }
 
