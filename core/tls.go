@@ -84,7 +84,8 @@ type TLS struct {
 	// address. That of the first vhost of the address holds.
 	Plain PlainPolicy
 	// Info, if set, is told of the life of each TLS connection; an error
-	// closes it. Loop thread only, and not for longer than a callback may.
+	// closes it. TLSStart is told to the first vhost of the address, what
+	// follows to the one that the client's server name picks. Loop thread only, and not for longer than a callback may.
 	Info func(c *Conn, ev TLSEvent) error
 }
 
