@@ -26,6 +26,7 @@ type link struct { // its conn is in the same allocation
 type linkStore struct {
 	wire wire   // what lies below; nil: a descriptor of the operating system
 	rest []byte // refused by the wire, already in wire format; ours
+	base []byte // a large buffer that rest lies in, for reuse
 	ref  []byte // behind it: the same, but shared with other links and never written to
 	tail []byte // received, not consumed; ours
 	err  error  // why the link is doomed

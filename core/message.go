@@ -99,6 +99,7 @@ func (a *Assembler) Add(c *Conn, f Fragment) (m Message, done bool, err error) {
 	if limit < 0 {
 		limit = assembleDefault
 	}
+	th := c.link.th
 	if a.parts == nil {
 		a.parts = new([]byte)
 	}
@@ -106,12 +107,16 @@ func (a *Assembler) Add(c *Conn, f Fragment) (m Message, done bool, err error) {
 		a.parts = nil
 		return m, false, &CloseError{Code: int(ws.CloseTooBig), Text: "message over the limit"}
 	}
+	if *a.parts == nil {
+		*a.parts = th.takeLarge(len(f.Data) + int(f.Remaining))
+	}
 	*a.parts = appendPiece(*a.parts, f)
 	if !f.Final {
 		return m, false, nil
 	}
 	m = Message{*a.parts, f.Binary}
 	a.parts = nil
+	th.lend(m.Data)
 	return m, true, nil
 }
 

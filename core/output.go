@@ -30,6 +30,24 @@ func (l *link) outbuf(n int) *[]byte {
 	return &th.cork
 }
 
+// reserve makes room for n more bytes of the rest, in a used buffer if it is large.
+// Only for descriptors: the engine of a stream may be looking at the old one.
+func (s *linkStore) reserve(th *Thread, n int) {
+	need := len(s.rest) + n
+	if _, sim := s.wire.(kernelWire); need < largeFrom || cap(s.rest) >= need || s.wire != nil && !sim {
+		return
+	}
+	if len(s.rest) > 0 {
+		need += need / 4 // it grows: copy it seldom
+	}
+	old := s.base
+	if s.base = th.takeLarge(need); s.base == nil {
+		s.base = make([]byte, 0, need)
+	}
+	s.rest = append(s.base, s.rest...)
+	th.giveLarge(old)
+}
+
 // behind returns the rest, for what comes after all that waits. A reference that
 // waits is copied into it: only control frames of a link on its way out, and what
 // is written to a stream that holds, come here while one does.
@@ -95,12 +113,14 @@ func (l *link) put(head, tail []byte) {
 		l.writeFailed(err)
 		return
 	}
-	rest := l.behind()
+	l.behind()
+	s := l.store
+	s.reserve(l.th, total-n)
 	if n < len(head) {
-		*rest = append(*rest, head[n:]...)
+		s.rest = append(s.rest, head[n:]...)
 		n = len(head)
 	}
-	*rest = append(*rest, tail[n-len(head):]...)
+	s.rest = append(s.rest, tail[n-len(head):]...)
 	l.th.stats.Chokes++
 	l.role.progressed(l)
 }
@@ -170,6 +190,8 @@ func (l *link) taken(n int) {
 	}
 	n -= len(s.rest)
 	s.rest = nil
+	l.th.giveLarge(s.base)
+	s.base = nil
 	l.th.stats.SharedOut += uint64(n)
 	if n < len(s.ref) {
 		s.ref = s.ref[n:]
@@ -198,7 +220,7 @@ func (l *link) held() int {
 // forfeit drops what waits: nobody will take it.
 func (l *link) forfeit() {
 	if l.store != nil {
-		l.store.rest, l.store.ref = nil, nil
+		l.store.rest, l.store.base, l.store.ref = nil, nil, nil
 	}
 }
 

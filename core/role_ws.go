@@ -204,6 +204,9 @@ func (r *wsRole) receive(c *Conn, f Fragment) {
 	if debugging {
 		spoil(f.Data)
 	}
+	if th.large.lent != nil {
+		th.returned()
+	}
 	if c.after(err) {
 		c.offer()
 	}

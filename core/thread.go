@@ -55,6 +55,7 @@ type Thread struct {
 	spareH1  []*h1Role  // for the next connections
 	spareReq []*Request // for the next requests
 	shakes   shakes
+	large    largeBufs
 	sealed   [][]byte      // buffers for output that is being encrypted
 	cipher   []byte        // made with the first TLS connection: what is to be decrypted
 	steady   bool          // one goroutine that core started turns the loop, locked to no thread
