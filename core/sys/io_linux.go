@@ -42,7 +42,7 @@ func writev(fd int, a, b []byte) (int, syscall.Errno) {
 // package unix allocates it.
 func (io *IO) accept(fd int) (int, Addr, syscall.Errno) {
 	size := uint32(len(io.name))
-	n, _, e := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&io.name)), uintptr(unsafe.Pointer(&size)),
+	n, _, e := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&io.name)), uintptr(unsafe.Pointer(&size)),
 		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	if e != 0 {
 		return -1, Addr{}, e

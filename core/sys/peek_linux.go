@@ -13,7 +13,7 @@ const CanPeek = true
 // PeekHead copies the first bytes that wait on a socket to p, without taking
 // them, and tells how many wait in all. (0, 0, nil) is the end of the stream.
 func PeekHead(fd int, p []byte) (n, waiting int, err error) {
-	r, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+	r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
 		unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
 	if e != 0 {
 		return 0, 0, e
