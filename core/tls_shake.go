@@ -248,7 +248,7 @@ func (l *link) shaken(t *tlsWire) bool {
 	th := l.th
 	l.shakeOver()
 	th.stats.Handshakes++
-	if t.s.State().DidResume {
+	if t.s.Resumed() {
 		th.stats.Resumed++
 	}
 	if !l.tellStep(t, TLSDone) {

@@ -19,7 +19,7 @@ func TestResumption(t *testing.T) {
 			server.must(t)
 			client.must(t)
 			for _, e := range []*side{server, client} {
-				if got := e.s.State().DidResume; got != (i > 0) {
+				if got := e.s.State().DidResume; got != (i > 0) || e.s.Resumed() != got {
 					t.Errorf("connection %d: resumed %v", i, got)
 				}
 			}

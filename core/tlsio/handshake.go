@@ -79,7 +79,8 @@ func (s *Session) finish() {
 		return
 	}
 	s.step = Complete
-	s.in.stage, s.in.vers = complete, s.tc.ConnectionState().Version
+	st := s.tc.ConnectionState()
+	s.in.stage, s.in.vers, s.resumed = complete, st.Version, st.DidResume
 	if s.lend {
 		s.unlend()
 	}

@@ -113,10 +113,15 @@ type Session struct {
 	lending   bool // rawInput of crypto/tls is the current record
 	more      bool // crypto/tls may hold plaintext that Read's p had no room for
 	closing   bool // close_notify was sent
+	resumed   bool // the handshake went on from an earlier session
 }
 
 // Owner returns Options.Owner.
 func (s *Session) Owner() any { return s.owner }
+
+// Resumed reports whether the handshake has resumed an earlier session: what State
+// says too, at a greater cost.
+func (s *Session) Resumed() bool { return s.resumed }
 
 // State describes the connection; only after Complete, before it is zero.
 func (s *Session) State() tls.ConnectionState {
