@@ -139,16 +139,17 @@ func TestDeclarationsAreHeld(t *testing.T) {
 
 // TestLeftoversAreFound: a goroutine and a descriptor that a host leaves behind.
 func TestLeftoversAreFound(t *testing.T) {
-	hold := make(chan struct{})
+	hold, over := make(chan struct{}), make(chan struct{})
 	var file *os.File
 	_, failures := noted(t, "cancel", 1, func(testing.TB, int) e2e.Host {
 		return e2e.Host{Backend: poll.Backend(), Bound: 5 * time.Second, Run: func(ctx context.Context, eng *core.Engine) error {
-			go func() { <-hold }()
+			go func() { defer close(over); <-hold }()
 			file, _ = os.Open(os.DevNull)
 			return eng.Run(ctx)
 		}}
 	})
 	close(hold)
+	<-over
 	file.Close()
 	if !strings.Contains(failures, "1 goroutines") || !strings.Contains(failures, os.DevNull) {
 		t.Errorf("%q", failures)

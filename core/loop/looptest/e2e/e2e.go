@@ -211,7 +211,7 @@ func RunCase(t testing.TB, name string, threads int, newHost func(t testing.TB, 
 	if k.run == nil {
 		t.Fatalf("e2e: no case %s", name)
 	}
-	before := takeStock()
+	before := settledStock()
 	s := &scene{t: t, threads: max(threads, 1), newHost: newHost}
 	defer func() {
 		s.finish()

@@ -36,6 +36,19 @@ func takeStock() stock {
 	return stock{runtime.NumGoroutine(), openFiles()}
 }
 
+// settledStock is takeStock once nothing of what came before is on its way out any
+// more: a goroutine counted while it ends would hide one that is left behind.
+func settledStock() stock {
+	was := takeStock()
+	for quiet := 0; quiet < 5; quiet++ {
+		pause()
+		if is := takeStock(); is.goroutines < was.goroutines || len(is.files) < len(was.files) {
+			was, quiet = is, -1
+		}
+	}
+	return was
+}
+
 // openFiles lists the open descriptors by number and kind.
 func openFiles() []string {
 	dir, err := os.ReadDir("/proc/self/fd")

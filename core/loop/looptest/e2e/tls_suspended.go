@@ -203,7 +203,7 @@ func shakeElsewhere(s *scene) error {
 // what there was.
 func (s *scene) afresh(f func(s *scene) error) error {
 	s.t.Helper()
-	before := takeStock()
+	before := settledStock()
 	sub := &scene{t: s.t, threads: s.threads, newHost: s.newHost}
 	sub.host = s.newHost(s.t, s.threads).or()
 	defer before.compare(s.t, sub.host.Bound)
