@@ -66,7 +66,7 @@ func TestAbortAnywhere(t *testing.T) {
 
 // A thousand in all, each mode its part, suspended at once.
 func TestThousandAborted(t *testing.T) {
-	base := runtime.NumGoroutine()
+	base := resting()
 	for _, m := range modes {
 		var all []*side
 		for range 125 {

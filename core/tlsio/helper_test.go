@@ -227,6 +227,19 @@ func quiet(t testing.TB, base int) {
 	}
 }
 
+// resting returns the number of goroutines when those of earlier tests that are on
+// their way out have gone.
+func resting() int {
+	n := runtime.NumGoroutine()
+	for same := 0; same < 2000; same++ {
+		runtime.Gosched()
+		if now := runtime.NumGoroutine(); now < n {
+			n, same = now, 0
+		}
+	}
+	return n
+}
+
 // wantAlert checks which alert err is.
 func wantAlert(t testing.TB, err error, code uint8, sent bool) {
 	t.Helper()

@@ -32,8 +32,8 @@ func within(t *testing.T, what string, got, most int) {
 
 // footprints of ours, as they were last looked at: idle, after 16 KiB, half a hello.
 var ours = map[string][3]int{
-	plainOurs.name: {7350, 23800, 445},
-	lendOurs.name:  {3780, 3850, 445},
+	plainOurs.name: {7350, 23800, 290},
+	lendOurs.name:  {3780, 3850, 290},
 }
 
 // TestMemory: our connections stay within the goals and have no goroutine, and the
