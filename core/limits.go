@@ -53,7 +53,7 @@ type Limits struct {
 	WorkQueue   int           // jobs waiting for a worker, and lookups for theirs, of the whole engine; 4096
 	Lookups     int           // goroutines that resolve names, of the whole engine; 16
 	Handshakes  int           // TLS handshakes underway, each with a stack of its own; further ones wait; 1024
-	ShakeBatch  int           // steps of TLS handshakes in one turn, a tenth of a millisecond or two each; 2
+	ShakeBatch  int           // steps of TLS handshakes in one turn, of a tenth of a millisecond or several each; 1
 }
 
 const unlimited = -1
@@ -98,7 +98,7 @@ var defaultLimits = Limits{
 	WorkQueue:         4096,
 	Lookups:           16,
 	Handshakes:        1024,
-	ShakeBatch:        2,
+	ShakeBatch:        1,
 }
 
 // assembleDefault is MaxMessage for OnMessage, which has to keep the message.
