@@ -44,25 +44,11 @@ func (l *link) receive() {
 	}
 	th := l.th
 	for range readsPerTurn {
-		k := 0
-		if t := l.tail(); t != nil {
-			if len(t) > len(th.rbuf)/2 {
-				th.rbuf = make([]byte, 2*len(t)) // limits above the default let tails be long
-			}
-			k = copy(th.rbuf, t)
-		}
-		n, err := l.wireRead(th.rbuf[k:])
-		switch {
-		case err != nil && again(err):
-			return
-		case err != nil:
-			l.readFailed(err)
-			return
-		case n == 0:
-			l.endOfStream()
+		k := l.frontTail()
+		n := l.readSome(th.rbuf[k:])
+		if n == 0 {
 			return
 		}
-		th.stats.BytesIn += uint64(n)
 		if l.is(lfLinger) {
 			continue
 		}
@@ -72,6 +58,36 @@ func (l *link) receive() {
 			return
 		}
 	}
+}
+
+// readSome reads once and returns how many bytes came. 0 is nothing now, or never
+// again, which has been seen to.
+func (l *link) readSome(p []byte) int {
+	n, err := l.wireRead(p)
+	switch {
+	case err != nil && again(err):
+	case err != nil:
+		l.readFailed(err)
+	case n == 0:
+		l.endOfStream()
+	default:
+		l.th.stats.BytesIn += uint64(n)
+		return n
+	}
+	return 0
+}
+
+// frontTail copies the tail to the front of the receive buffer.
+func (l *link) frontTail() int {
+	t := l.tail()
+	if len(t) == 0 {
+		return 0
+	}
+	th := l.th
+	if len(t) > len(th.rbuf)/2 {
+		th.rbuf = make([]byte, 2*len(t)) // limits above the default let tails be long
+	}
+	return copy(th.rbuf, t)
 }
 
 // feed is receive for a wire whose engine hands over the bytes; p is lent until

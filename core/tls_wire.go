@@ -114,18 +114,10 @@ func (l *link) receiveTLS() {
 		th.cipher = make([]byte, rbufSize)
 	}
 	for range readsPerTurn {
-		n, err := l.wireRead(th.cipher)
-		switch {
-		case err != nil && again(err):
-			return
-		case err != nil:
-			l.readFailed(err)
-			return
-		case n == 0:
-			l.endOfStream()
+		n := l.readSome(th.cipher)
+		if n == 0 {
 			return
 		}
-		th.stats.BytesIn += uint64(n)
 		if l.is(lfLinger) {
 			continue
 		}
@@ -207,19 +199,6 @@ func (l *link) openRecords(t *tlsWire) bool {
 
 // maxPlaintext is the most that one record holds (RFC 8446 5.1).
 const maxPlaintext = 16 << 10
-
-// frontTail copies the tail to the front of the receive buffer.
-func (l *link) frontTail() int {
-	t := l.tail()
-	if len(t) == 0 {
-		return 0
-	}
-	th := l.th
-	if len(t) > len(th.rbuf)/2 {
-		th.rbuf = make([]byte, 2*len(t)) // limits above the default let tails be long
-	}
-	return copy(th.rbuf, t)
-}
 
 // seal encrypts head and tail and sends them.
 func (l *link) seal(head, tail []byte) {
