@@ -216,11 +216,23 @@ func helpUser(file string) error {
 	return nil
 }
 
+// told has an entry when something was logged.
+type told chan struct{}
+
+func (t told) Write(p []byte) (int, error) {
+	select {
+	case t <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
 // helpLate waits for an interface that it makes itself.
 func helpLate() error {
 	cfg := at(":80", named("late.test"))
 	cfg.Interface, cfg.BindLater, cfg.Family = "late0", true, core.IPv4Only
-	eng, err := core.New(core.Config{Backend: poll.Backend(), VHosts: []core.VHost{cfg}})
+	logged := make(told, 1)
+	eng, err := core.New(core.Config{Backend: poll.Backend(), VHosts: []core.VHost{cfg}, Log: slog.New(slog.NewTextHandler(logged, nil))})
 	if err != nil {
 		return err
 	}
@@ -232,11 +244,12 @@ func helpLate() error {
 	if err := ips("link set lo up", "link add late0 type veth peer name late1", "addr add 10.9.3.1/24 dev late0", "link set late0 up"); err != nil {
 		return err
 	}
-	for end := time.Now().Add(time.Minute); eng.VHost("late.test").Addr() == ""; {
-		if time.Now().After(end) {
+	for end := time.After(time.Minute); eng.VHost("late.test").Addr() == ""; {
+		select {
+		case <-logged: // that it listens, or why it does not yet
+		case <-end:
 			return fmt.Errorf("it does not listen")
 		}
-		time.Sleep(10 * time.Millisecond) // the engine has a thread of its own
 	}
 	r := aboutMe()
 	if r.Self, err = ask("tcp", eng.VHost("late.test").Addr(), "x"); err != nil {
