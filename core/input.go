@@ -38,9 +38,14 @@ func (l *link) service(ev loop.Events) {
 
 // receive reads what is there, a bounded number of times, and hands it up.
 func (l *link) receive() {
-	if l.is(lfTLS) {
-		l.receiveTLS()
-		return
+	if l.flags&(lfTLS|lfInto) != 0 {
+		if l.is(lfTLS) {
+			l.receiveTLS()
+			return
+		}
+		if l.receiveInto() {
+			return
+		}
 	}
 	th := l.th
 	for range readsPerTurn {

@@ -24,12 +24,13 @@ type link struct { // its conn is in the same allocation
 
 // linkStore is what a link keeps only in need: an idle one has none.
 type linkStore struct {
-	wire wire   // what lies below; nil: a descriptor of the operating system
-	rest []byte // refused by the wire, already in wire format; ours
-	base []byte // a large buffer that rest lies in, for reuse
-	ref  []byte // behind it: the same, but shared with other links and never written to
-	tail []byte // received, not consumed; ours
-	err  error  // why the link is doomed
+	wire wire       // what lies below; nil: a descriptor of the operating system
+	rest []byte     // refused by the wire, already in wire format; ours
+	base []byte     // a large buffer that rest lies in, for reuse
+	ref  []byte     // behind it: the same, but shared with other links and never written to
+	tail []byte     // received, not consumed; ours
+	into *Assembler // where to, with lfInto
+	err  error      // why the link is doomed
 }
 
 type linkFlags uint32
@@ -53,6 +54,7 @@ const (
 	lfForgotten                        // counted out
 	lfHandshake                        // a client's opening handshake: no pause holds back its input
 	lfHolds                            // the role holds input of its own: it goes on without new bytes
+	lfInto                             // what is received goes straight into a message
 	lfTLS                              // its wire is a tlsWire: what it sends and receives is encrypted
 	lfShaking                          // and the handshake is not complete
 	lfShakeTurn                        // waits for a step of its handshake
@@ -108,7 +110,7 @@ func (l *link) keep() *linkStore {
 
 // shrink drops the store when nothing is in it.
 func (l *link) shrink() {
-	if s := l.store; s != nil && s.wire == nil && s.rest == nil && s.ref == nil && s.tail == nil && s.err == nil {
+	if s := l.store; s != nil && s.wire == nil && s.rest == nil && s.ref == nil && s.tail == nil && s.into == nil && s.err == nil {
 		l.store = nil
 	}
 }

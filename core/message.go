@@ -110,8 +110,14 @@ func (a *Assembler) Add(c *Conn, f Fragment) (m Message, done bool, err error) {
 	if *a.parts == nil {
 		*a.parts = th.takeLarge(len(f.Data) + int(f.Remaining))
 	}
-	*a.parts = appendPiece(*a.parts, f)
+	if a.inPlace(f.Data) {
+		*a.parts = (*a.parts)[:len(*a.parts)+len(f.Data)]
+		th.placed = true
+	} else {
+		*a.parts = appendPiece(*a.parts, f)
+	}
 	if !f.Final {
+		th.fed = a
 		return m, false, nil
 	}
 	m = Message{*a.parts, f.Binary}

@@ -166,8 +166,10 @@ func (r *wsRole) event(l *link, ev *ws.Event) {
 			r.inflate(l, ev)
 			return
 		}
+		l.th.fed, l.th.placed = nil, false
 		r.receive(c, Fragment{Data: ev.Payload, Binary: ev.Op == ws.Binary,
 			First: ev.First, Final: ev.Final, Remaining: ev.Remaining})
+		r.aim(l, ev.Remaining)
 	case ws.KindPing:
 		r.gotPing(l, ev.Payload)
 	case ws.KindPong:
@@ -182,6 +184,19 @@ func (r *wsRole) event(l *link, ev *ws.Event) {
 		}
 	case ws.KindClose:
 		r.gotClose(l, ev)
+	}
+}
+
+// aim says where the rest of a frame goes, if there is one.
+func (r *wsRole) aim(l *link, left int64) {
+	switch {
+	case l.is(lfInto):
+		if left == 0 {
+			l.indirect()
+			l.shrink()
+		}
+	case left > 0:
+		l.direct(left)
 	}
 }
 
@@ -201,7 +216,7 @@ func (r *wsRole) receive(c *Conn, f Fragment) {
 	err := r.h.Receive(c, f)
 	c.called()
 	c.flags &^= cfInside
-	if debugging {
+	if debugging && !th.placed {
 		spoil(f.Data)
 	}
 	if th.large.lent != nil {

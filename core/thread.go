@@ -56,6 +56,8 @@ type Thread struct {
 	spareReq []*Request // for the next requests
 	shakes   shakes
 	large    largeBufs
+	fed      *Assembler    // was given a piece of an unfinished message in this Receive
+	placed   bool          // and the piece lay in place
 	sealed   [][]byte      // buffers for output that is being encrypted
 	cipher   []byte        // made with the first TLS connection: what is to be decrypted
 	steady   bool          // one goroutine that core started turns the loop, locked to no thread

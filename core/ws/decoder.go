@@ -45,6 +45,10 @@ func (d *Decoder) is(f decFlags) bool { return d.flags&f != 0 }
 // InMessage reports whether a message has begun and not ended.
 func (d *Decoder) InMessage() bool { return d.is(dfInMessage | dfInFrame) }
 
+// Missing returns how many bytes of the current data frame are still to come; 0
+// between frames. They are all payload.
+func (d *Decoder) Missing() int64 { return d.left }
+
 // Discard drops the data from now on, after our own Close frame; control frames
 // are still found (RFC 6455 5.5.1: the other Close is awaited).
 func (d *Decoder) Discard() { d.flags |= dfDiscard }
