@@ -2,6 +2,9 @@
 // binary, on any path and with any subprotocol (the first that is offered).
 //
 //	go run ./examples/echo -addr localhost:9001
+//
+// With -broadcast the text message "B<n>" is an order instead: a text message of n
+// bytes goes to every open connection.
 package main
 
 import (
@@ -18,6 +21,7 @@ func main() {
 	loopName := flag.String("loop", "poll", "event loop: "+app.Loops())
 	threads := flag.Int("threads", 1, "service threads")
 	maxMessage := flag.Int64("max-message", 16<<20, "largest message, bytes")
+	broadcast := flag.Bool("broadcast", false, "answer the text message B<n> with n bytes to every connection")
 	deflate := app.DeflateFlags()
 	secure := app.TLSFlags()
 	logLevel := flag.String("log", "warn", "debug, info, warn, error or off")
@@ -35,6 +39,10 @@ func main() {
 	tls, err := secure()
 	if err != nil {
 		app.Fatal(err)
+	}
+	handler := core.OnMessage(echo)
+	if *broadcast {
+		handler = broadcasting(int(*maxMessage))
 	}
 	eng, err := core.New(core.Config{
 		Backend: host.Backend,
@@ -58,7 +66,7 @@ func main() {
 			Protocols: []core.Protocol{{
 				Name:    "echo",
 				AnyName: true,
-				WS:      core.OnMessage(echo),
+				WS:      handler,
 			}},
 		}},
 	})
