@@ -28,14 +28,13 @@ func (r *Request) finish(t *header.Table, lim *Limits) error {
 // request message that contains more than one Host header field line or a Host
 // header field with an invalid field value."
 func (r *Request) readHost(t *header.Table) error {
-	host, ok := t.Fragment("host", 0)
-	if _, twice := t.Fragment("host", 1); twice {
-		return ErrHost
-	}
+	host := t.First(header.Host)
 	switch {
-	case !ok && r.Minor >= 1:
+	case host == nil && r.Minor >= 1:
 		return ErrHost
-	case ok && !validHost(host):
+	case t.Twice(header.Host):
+		return ErrHost
+	case host != nil && !validHost(host):
 		return ErrHost
 	case r.host == nil:
 		// An absolute target's authority wins over Host (RFC 9112 3.2.2).
@@ -62,23 +61,36 @@ func validHost(h []byte) bool {
 			return false
 		}
 	}
-	name, port, has := bytes.Cut(rest, []byte{':'})
+	n := 0
+	for n < len(rest) && hostChars[rest[n]] {
+		n++
+	}
+	if n == len(rest) {
+		return true
+	}
+	port := rest[n+1:]
+	if rest[n] != ':' || len(port) > 5 {
+		return false
+	}
 	for _, c := range port {
 		if !isDigit(c) {
 			return false
 		}
 	}
-	if has && len(port) > 5 {
-		return false
-	}
-	for _, c := range name {
-		// unreserved, sub-delims and "%" (RFC 3986 3.2.2), and "_" as used
-		if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'z') && bytes.IndexByte([]byte("-._~!$&'()*+,;=%"), c) < 0 {
-			return false
-		}
-	}
 	return true
 }
+
+// hostChars has what a name may be of: unreserved, sub-delims and "%" (RFC 3986
+// 3.2.2), and "_" as used.
+var hostChars = func() (t [256]bool) {
+	for c := range t {
+		t[c] = isDigit(byte(c)) || 'a' <= c|0x20 && c|0x20 <= 'z'
+	}
+	for _, c := range "-._~!$&'()*+,;=%" {
+		t[c] = true
+	}
+	return t
+}()
 
 func (r *Request) readLength(t *header.Table, lim *Limits) error {
 	n, err := contentLength(t)
@@ -95,11 +107,11 @@ func (r *Request) readLength(t *header.Table, lim *Limits) error {
 // contentLength returns -1 without the field. One field, digits only: a list,
 // even of equal values, is refused, as it is what smuggling looks like.
 func contentLength(t *header.Table) (int64, error) {
-	v, ok := t.Fragment("content-length", 0)
-	if !ok {
+	v := t.First(header.ContentLength)
+	if v == nil {
 		return -1, nil
 	}
-	if _, twice := t.Fragment("content-length", 1); twice || len(v) == 0 || len(v) > 19 {
+	if t.Twice(header.ContentLength) || len(v) == 0 || len(v) > 19 {
 		return -1, ErrContentLength
 	}
 	n := int64(0)
@@ -109,7 +121,7 @@ func contentLength(t *header.Table) (int64, error) {
 		}
 		n = n*10 + int64(c-'0')
 	}
-	if _, te := t.Fragment("transfer-encoding", 0); te {
+	if t.Has(header.TransferEncoding) {
 		return -1, ErrSmuggling
 	}
 	return n, nil
@@ -117,14 +129,14 @@ func contentLength(t *header.Table) (int64, error) {
 
 // transferChunked: only "chunked", once and last (RFC 9112 6.1).
 func transferChunked(t *header.Table, minor int) (chunked bool, err error) {
-	v, ok := t.Fragment("transfer-encoding", 0)
-	if !ok {
+	v := t.First(header.TransferEncoding)
+	if v == nil {
 		return false, nil
 	}
 	if minor < 1 {
 		return false, ErrTransfer // RFC 9112 6.1: a faulty framing in HTTP/1.0
 	}
-	if _, twice := t.Fragment("transfer-encoding", 1); twice {
+	if t.Twice(header.TransferEncoding) {
 		return false, ErrTransfer
 	}
 	for tok := range header.Tokens(v) {
@@ -146,26 +158,33 @@ func transferChunked(t *header.Table, minor int) (chunked bool, err error) {
 // the upgrade; both peers say it alike.
 func connection(t *header.Table, minor int) (keep, upgradeWS bool) {
 	closes, keeps, upgrades := false, false, false
-	for v := range t.Values("connection") {
-		closes = closes || header.HasToken(v, "close")
-		keeps = keeps || header.HasToken(v, "keep-alive")
-		upgrades = upgrades || header.HasToken(v, "upgrade")
-	}
+	t.Each(header.Connection, func(v []byte) bool {
+		switch {
+		case header.EqualFold(v, "upgrade"): // as most say it
+			upgrades = true
+		case header.EqualFold(v, "keep-alive"):
+			keeps = true
+		default:
+			closes = closes || header.HasToken(v, "close")
+			keeps = keeps || header.HasToken(v, "keep-alive")
+			upgrades = upgrades || header.HasToken(v, "upgrade")
+		}
+		return true
+	})
 	keep = !closes && (minor >= 1 || keeps)
 	if !upgrades || minor < 1 {
 		return keep, false
 	}
-	for v := range t.Values("upgrade") {
-		if header.HasToken(v, "websocket") {
-			upgradeWS = true
-		}
-	}
+	t.Each(header.Upgrade, func(v []byte) bool {
+		upgradeWS = upgradeWS || header.EqualFold(v, "websocket") || header.HasToken(v, "websocket")
+		return true
+	})
 	return keep, upgradeWS
 }
 
 func (r *Request) readExpect(t *header.Table) error {
-	v, ok := t.Fragment("expect", 0)
-	if !ok || r.Minor < 1 {
+	v := t.First(header.Expect)
+	if v == nil || r.Minor < 1 {
 		return nil // RFC 9110 10.1.1: ignored from an HTTP/1.0 client
 	}
 	if !header.EqualFold(v, "100-continue") {

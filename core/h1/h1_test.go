@@ -420,3 +420,37 @@ func ExampleParser() {
 	fmt.Println(done, n, err, r.MethodName(), string(r.Path()), string(r.RawQuery()))
 	// Output: true 47 <nil> GET /b x=1
 }
+
+// TestSimpleTargets: what goes past Normalize is what it leaves as it is.
+func TestSimpleTargets(t *testing.T) {
+	const chars = "/.a%2?"
+	simple := 0
+	var try func(b []byte)
+	try = func(b []byte) {
+		if len(b) > 0 {
+			clean, ok := checkTarget(b)
+			path, query, err := Normalize(nil, b)
+			if same := err == nil && query == nil && bytes.Equal(path, b); !clean || ok && !same {
+				t.Errorf("%q: clean %v, simple %v; normalised %q ?%q %v", b, clean, ok, path, query, err)
+			}
+			if ok {
+				simple++
+			}
+		}
+		if len(b) < 6 {
+			for _, c := range []byte(chars) {
+				try(append(b[:len(b):len(b)], c))
+			}
+		}
+	}
+	try(nil)
+	if simple < 100 {
+		t.Errorf("only %d are simple", simple)
+	}
+	for c := range 256 {
+		clean, _ := checkTarget([]byte{'/', byte(c)})
+		if want := c > ' ' && c != 0x7f; clean != want {
+			t.Errorf("%#x: clean %v", c, clean)
+		}
+	}
+}

@@ -45,36 +45,70 @@ func (r *Request) parseLine(line []byte, t *header.Table) error {
 	if err := startsLikeRequest(line); err != nil {
 		return err
 	}
-	if bytes.IndexByte(line, '\r') >= 0 {
-		return ErrBareCR
-	}
 	// RFC 9112 3: method, one SP, target, one SP, version.
 	sp := bytes.IndexByte(line, ' ')
-	last := bytes.LastIndexByte(line, ' ')
-	if sp <= 0 || last <= sp {
-		return ErrRequestLine
+	last := len(line) - len(" HTTP/x.y")
+	if sp <= 0 || last <= sp+1 || line[last] != ' ' {
+		return lineError(line, ErrRequestLine)
 	}
-	method, target, version := line[:sp], line[sp+1:last], line[last+1:]
-	if len(target) == 0 || bytes.IndexByte(target, ' ') >= 0 {
-		return ErrRequestLine
-	}
-	major, minor, ok := parseVersion(version)
+	method, target := line[:sp], line[sp+1:last]
+	major, minor, ok := parseVersion(line[last+1:])
+	clean, simple := checkTarget(target)
 	switch {
-	case !ok:
-		return ErrRequestLine
+	case !ok || !clean && bytes.IndexByte(target, ' ') >= 0:
+		return lineError(line, ErrRequestLine)
 	case major != 1:
-		return ErrVersion
+		return lineError(line, ErrVersion)
+	case !clean:
+		return lineError(line, ErrTarget)
 	}
-	r.Minor = minor
-	for m := GET; m <= TRACE; m++ {
-		if string(method) == methodNames[m] {
-			r.Method = m
-		}
-	}
+	r.Minor, r.Method = minor, methodOf(method)
 	buf := t.Line()
 	*buf = append(append((*buf)[:0], method...), target...)
 	r.method, r.target = (*buf)[:sp:sp], (*buf)[sp:len(*buf):len(*buf)]
+	if simple && r.Method != CONNECT {
+		r.path = r.target
+		return nil
+	}
 	return r.parseTarget(buf)
+}
+
+// lineError is the error of a line that is wrong for the reason of err.
+func lineError(line []byte, err error) error {
+	if bytes.IndexByte(line, '\r') >= 0 {
+		return ErrBareCR
+	}
+	return err
+}
+
+func methodOf(b []byte) Method {
+	for m := GET; m <= TRACE; m++ {
+		if string(b) == methodNames[m] {
+			return m
+		}
+	}
+	return Other
+}
+
+// checkTarget reports whether a target is clean, without blanks and control bytes,
+// and simple: a path that Normalize leaves as it is, with no query.
+func checkTarget(target []byte) (clean, simple bool) {
+	simple = target[0] == '/'
+	slash := false // the last byte was one
+	for _, c := range target {
+		switch {
+		case c <= ' ' || c == 0x7f:
+			return false, false
+		case c == '/' || c == '.':
+			simple = simple && !slash // "//", "/.x" and "/..": for Normalize
+			slash = c == '/'
+		case c == '%' || c == '?':
+			simple = false
+		default:
+			slash = false
+		}
+	}
+	return true, simple
 }
 
 // parseVersion reads "HTTP/x.y" (RFC 9112 2.3). A minor version above 1 counts
@@ -89,11 +123,6 @@ func parseVersion(v []byte) (major, minor int, ok bool) {
 // parseTarget takes the four forms of RFC 9112 3.2 apart. The normalised path is
 // appended to the line's buffer.
 func (r *Request) parseTarget(buf *[]byte) error {
-	for _, c := range r.target {
-		if c <= ' ' || c == 0x7f {
-			return ErrTarget
-		}
-	}
 	target := r.target
 	switch {
 	case r.Method == CONNECT:
@@ -148,6 +177,33 @@ func cutAbsolute(target []byte) (rest, host []byte, at int, ok bool) {
 		}
 	}
 	return nil, nil, 0, false
+}
+
+// takeFields reads the field lines at the front of p that are whole and as they
+// should be, which nearly all are, in one pass over each, and returns how many
+// bytes they were. What is left is the end of the head, or incomplete, or wrong:
+// the caller finds out which.
+func takeFields(p []byte, t *header.Table) (n int) {
+	for {
+		q := p[n:]
+		i := header.TokenEnd(q)
+		if i == 0 || i == len(q) || q[i] != ':' {
+			return n
+		}
+		v := i + 1
+		for v < len(q) && (q[v] == ' ' || q[v] == '\t') {
+			v++
+		}
+		end := v + header.ValueEnd(q[v:])
+		size := end
+		if size < len(q) && q[size] == '\r' {
+			size++
+		}
+		if size == len(q) || q[size] != '\n' || t.Add(q[:i], header.Trim(q[v:end])) != nil {
+			return n
+		}
+		n += size + 1
+	}
 }
 
 // parseField reads "field-name ":" OWS field-value OWS" (RFC 9112 5).

@@ -129,6 +129,9 @@ func (ps *Parser) Next(p []byte, r *Request, t *header.Table, lim *Limits) (done
 		return false, 0, ps.err
 	}
 	for {
+		if ps.state == inFields && ps.seen == 0 {
+			n += takeFields(p[n:], t)
+		}
 		line, size, ok := ps.next(p[n:])
 		if !ok {
 			if err := ps.tooLong(len(p)-n, p[n:], lim); err != nil {

@@ -1,5 +1,10 @@
 package header
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // Text is what the checks look at: either kind of text, without a copy.
 type Text interface{ string | []byte }
 
@@ -62,6 +67,68 @@ func IsValue[T Text](b T) bool {
 		}
 	}
 	return true
+}
+
+// A word is eight bytes, looked at together.
+const (
+	ones  = 0x0101010101010101 // in every byte of a word
+	highs = 0x80 * ones
+)
+
+// ValueEnd returns how many bytes at the front of b a field value may have: up to
+// the first control byte that is no tab.
+func ValueEnd(b []byte) int {
+	i := 0
+	for len(b)-i >= 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		del := w ^ 0x7f*ones
+		found := ((w-' '*ones)&^w | (del-ones)&^del) & highs // the lowest is one; above it there may be more than are
+		if found == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(found) / 8
+		if b[i] != '\t' {
+			return i
+		}
+		i++
+	}
+	for i < len(b) && chars[b[i]]&charValue != 0 {
+		i++
+	}
+	return i
+}
+
+// TokenEnd returns how many bytes at the front of b belong to a token.
+func TokenEnd(b []byte) int {
+	for i, c := range b {
+		if chars[c]&charToken == 0 {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// toLower maps the ASCII letters in b to lower case.
+func toLower(b []byte) {
+	n := len(b)
+	if n < 8 {
+		for i, c := range b {
+			b[i] = lower[c]
+		}
+		return
+	}
+	for i := 0; i+8 < n; i += 8 {
+		lowerWord(b[i:])
+	}
+	lowerWord(b[n-8:]) // which may overlap with the one before
+}
+
+func lowerWord(b []byte) {
+	w := binary.LittleEndian.Uint64(b)
+	low := w &^ highs
+	upper := ((low + (0x80-'A')*ones) ^ (low + (0x7f-'Z')*ones)) &^ w & highs
+	binary.LittleEndian.PutUint64(b, w|upper>>2)
 }
 
 // EqualFold reports whether b is want, ignoring ASCII case; want is in lower

@@ -142,3 +142,90 @@ func TestFold(t *testing.T) {
 		t.Errorf("over the bound: %v, %q", err, tb.Get("d"))
 	}
 }
+
+// TestWords: what is looked at in words of eight bytes is what it is byte by byte,
+// wherever in a word, and whatever stands around it.
+func TestWords(t *testing.T) {
+	for c := range 256 {
+		for n := range 20 {
+			for at := range n {
+				for _, fill := range []byte{'a', 'Z', ' ', 0xff, 0x80} {
+					b := make([]byte, 0, n)
+					for range n {
+						b = append(b, fill)
+					}
+					b[at] = byte(c)
+					end := n
+					if !IsValue(b) {
+						end = at
+					}
+					if got := ValueEnd(b); got != end {
+						t.Fatalf("ValueEnd(%q) = %d, want %d", b, got, end)
+					}
+					want := make([]byte, n)
+					for i := range b {
+						want[i] = lower[b[i]]
+					}
+					low := slices.Clone(b)
+					toLower(low)
+					if !slices.Equal(low, want) {
+						t.Fatalf("toLower(%q) = %q, want %q", b, low, want)
+					}
+					if end = n; !IsToken(b) {
+						end = slices.IndexFunc(b, func(c byte) bool { return !IsTokenChar(c) })
+					}
+					if got := TokenEnd(b); got != end {
+						t.Fatalf("TokenEnd(%q) = %d, want %d", b, got, end)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestNames: the fields that have a Name are found by it as by their text, and
+// nothing else is taken for them.
+func TestNames(t *testing.T) {
+	for n := Host; n < names; n++ {
+		text := n.String()
+		var tb Table
+		check := func(what string) {
+			t.Helper()
+			_, twice := tb.Fragment(text, 1)
+			if got, want := tb.First(n), tb.Get(text); string(got) != string(want) || (got == nil) != (want == nil) ||
+				tb.Has(n) != (want != nil) || tb.Twice(n) != twice {
+				t.Errorf("%s, %s: %q %v %v, want %q", text, what, got, tb.Has(n), tb.Twice(n), want)
+			}
+			want, got := slices.Collect(tb.Values(text)), [][]byte(nil)
+			tb.Each(n, func(v []byte) bool { got = append(got, v); return true })
+			if !slices.EqualFunc(got, want, slices.Equal) {
+				t.Errorf("%s, %s: %q, want %q", text, what, got, want)
+			}
+		}
+		check("empty")
+		for i := range text {
+			b := []byte(text)
+			b[i] ^= 1
+			tb.Add(b, []byte("no"))
+			tb.Add([]byte(text[:i]), []byte("no"))
+		}
+		check("others")
+		if tb.Has(n) {
+			t.Errorf("%s: found among others", text)
+		}
+		tb.Add([]byte(strings.ToUpper(text)), nil)
+		check("once")
+		tb.Add([]byte("between"), nil)
+		tb.Add([]byte(text), []byte("2"))
+		check("twice")
+		tb.Add([]byte(text), []byte("3"))
+		check("three times")
+		seen := 0
+		tb.Each(n, func([]byte) bool { seen++; return seen < 2 })
+		if seen != 2 {
+			t.Errorf("%s: %d values after the second had ended it", text, seen)
+		}
+		tb.Reset()
+		check("reset")
+	}
+}

@@ -29,6 +29,7 @@ type Table struct {
 	fields    []span
 	maxBytes  int // 0: not told yet
 	maxFields int
+	index     index
 }
 
 // span is where a field lies in the buffer.
@@ -57,6 +58,7 @@ func bound(n, zero int) int {
 func (t *Table) Reset() {
 	t.buf, t.line = emptied(t.buf), emptied(t.line)
 	t.fields = t.fields[:0]
+	t.index.has, t.index.twice = 0, 0
 	if cap(t.fields) > 4*DefaultFields {
 		t.fields = nil
 	}
@@ -81,8 +83,9 @@ func (t *Table) Add(name, value []byte) error {
 	at := len(t.buf)
 	t.buf = append(t.buf, name...)
 	mid := len(t.buf)
-	for n, i := t.buf[at:mid], 0; i < len(n); i++ {
-		n[i] = lower[n[i]]
+	toLower(t.buf[at:mid])
+	if n := nameOf(t.buf[at:mid]); n != NoName {
+		t.index.note(n, len(t.fields))
 	}
 	t.buf = append(t.buf, value...)
 	t.fields = append(t.fields, span{uint32(at), uint32(mid), uint32(len(t.buf))})
