@@ -1,13 +1,6 @@
 package ws
 
-import (
-	"crypto/subtle"
-	"encoding/binary"
-)
-
-// wideFrom is the length from which XORBytes over an expanded key beats words of
-// eight bytes; see BenchmarkMask.
-const wideFrom = 512
+import "encoding/binary"
 
 // Mask masks or unmasks b in place (RFC 6455 5.3); pos is how many bytes of the
 // payload came before b.
@@ -19,49 +12,56 @@ func maskFrom(key [4]byte, pos uint8, b []byte) uint8 {
 	if len(b) == 0 {
 		return next
 	}
-	k32 := uint32(key[pos&3]) | uint32(key[(pos+1)&3])<<8 | uint32(key[(pos+2)&3])<<16 | uint32(key[(pos+3)&3])<<24
-	k := uint64(k32)<<32 | uint64(k32)
-	if len(b) >= wideFrom {
-		b = maskWide(k, b)
+	k := uint32(key[pos&3]) | uint32(key[(pos+1)&3])<<8 | uint32(key[(pos+2)&3])<<16 | uint32(key[(pos+3)&3])<<24
+	if len(b) >= wideFrom && maskWide(k, b) {
+		return next
 	}
-	maskWords(k, b)
+	maskWords(uint64(k)<<32|uint64(k), b)
 	return next
 }
 
-// maskWords masks b with the key, twice in k, by words of eight bytes.
+// wideFrom is the length from which maskWide is worth a call; see BenchmarkMask.
+const wideFrom = 192
+
+// maskWords masks b with the key, twice in k, by words of eight bytes. Each of
+// its steps is one instruction on memory; the last ones need no loop.
 func maskWords(k uint64, b []byte) {
-	for len(b) >= 32 {
+	le := binary.LittleEndian
+	b = b[:len(b):len(b)] // the compiler need not keep a capacity
+	for len(b) >= 64 {
+		w := b[:64:64]
+		le.PutUint64(w, le.Uint64(w)^k)
+		le.PutUint64(w[8:], le.Uint64(w[8:])^k)
+		le.PutUint64(w[16:], le.Uint64(w[16:])^k)
+		le.PutUint64(w[24:], le.Uint64(w[24:])^k)
+		le.PutUint64(w[32:], le.Uint64(w[32:])^k)
+		le.PutUint64(w[40:], le.Uint64(w[40:])^k)
+		le.PutUint64(w[48:], le.Uint64(w[48:])^k)
+		le.PutUint64(w[56:], le.Uint64(w[56:])^k)
+		b = b[64:]
+	}
+	if len(b) >= 32 {
 		w := b[:32:32]
-		binary.LittleEndian.PutUint64(w, binary.LittleEndian.Uint64(w)^k)
-		binary.LittleEndian.PutUint64(w[8:], binary.LittleEndian.Uint64(w[8:])^k)
-		binary.LittleEndian.PutUint64(w[16:], binary.LittleEndian.Uint64(w[16:])^k)
-		binary.LittleEndian.PutUint64(w[24:], binary.LittleEndian.Uint64(w[24:])^k)
+		le.PutUint64(w, le.Uint64(w)^k)
+		le.PutUint64(w[8:], le.Uint64(w[8:])^k)
+		le.PutUint64(w[16:], le.Uint64(w[16:])^k)
+		le.PutUint64(w[24:], le.Uint64(w[24:])^k)
 		b = b[32:]
 	}
 	for len(b) >= 8 {
-		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^k)
+		le.PutUint64(b, le.Uint64(b)^k)
 		b = b[8:]
 	}
-	for i := range b {
-		b[i] ^= byte(k)
-		k >>= 8
+	if len(b) >= 4 {
+		le.PutUint32(b, le.Uint32(b)^uint32(k))
+		b = b[4:]
 	}
-}
-
-// expanded is the size of the expanded key: what one XORBytes call handles.
-const expanded = 512
-
-// maskWide masks whole multiples of eight bytes and returns the rest.
-func maskWide(k uint64, b []byte) []byte {
-	var wide [expanded]byte
-	n := min(len(b)&^7, expanded)
-	for i := 0; i < n; i += 8 {
-		binary.LittleEndian.PutUint64(wide[i:], k)
+	if len(b) >= 2 {
+		le.PutUint16(b, le.Uint16(b)^uint16(k))
+		b = b[2:]
+		k >>= 16
 	}
-	for len(b) >= 8 {
-		m := min(len(b)&^7, expanded)
-		subtle.XORBytes(b[:m], b[:m], wide[:m])
-		b = b[m:]
+	if len(b) > 0 {
+		b[0] ^= byte(k)
 	}
-	return b
 }

@@ -317,15 +317,3 @@ func ExampleAppendFrame() {
 	fmt.Printf("% x\n", AppendFrame(nil, Header{Op: Text, Fin: true}, []byte("Hello")))
 	// Output: 81 05 48 65 6c 6c 6f
 }
-
-func BenchmarkMask(b *testing.B) {
-	for _, n := range []int{16, 64, 128, 512, 4096, 65536} {
-		buf := make([]byte, n)
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.SetBytes(int64(n))
-			for b.Loop() {
-				Mask(key, 0, buf)
-			}
-		})
-	}
-}

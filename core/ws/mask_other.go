@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package ws
+
+// maskWide is for processors with wide words that Go's compiler does not use.
+func maskWide(uint32, []byte) bool { return false }
