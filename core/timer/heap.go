@@ -1,25 +1,21 @@
 package timer
 
 // push puts n into the heap, a binary min-heap by deadline.
-func (q *Queue[T]) push(n *Node[T], when int64) {
-	n.when, n.pass = when, q.pass
+func (q *Queue[T]) push(n *Node[T]) {
 	q.heap = append(q.heap, n)
 	n.at = int32(len(q.heap))
 	q.up(len(q.heap) - 1)
-	q.n++
 }
 
 func (q *Queue[T]) remove(i int) {
 	last := len(q.heap) - 1
 	q.swap(i, last)
-	n := q.heap[last]
 	q.heap[last] = nil
 	q.heap = q.heap[:last]
 	if i < last {
 		q.up(i)
 		q.down(i)
 	}
-	n.at = 0
 }
 
 func (q *Queue[T]) swap(i, j int) {

@@ -5,7 +5,9 @@
 // by itself, because time moves forward: putting one in, taking one out and
 // moving one to the end cost a few pointer writes, whether there are ten
 // connections or a million, and a deadline is exact, not rounded to a tick.
-// Odd durations (users' timers, the remainder of a limit) go to a heap.
+// Odd moments (users' timers, the remainder of a limit) mostly come in order,
+// too: they are appended to one of a few runs. Only what fits behind none of them
+// goes to a heap.
 //
 // Nothing here reads a clock: now is an argument, in nanoseconds on any
 // monotonic scale.
@@ -15,6 +17,16 @@ package timer
 // earliest deadline is found by looking at the head of each.
 const maxLists = 32
 
+// maxRuns of the lists are runs: of any moments, as long as each is not before the
+// last one.
+const maxRuns = 8
+
+// isRun is the duration of a list that is a run.
+const isRun = -1
+
+// heldAt marks a node that is ripe and waits for the next pass.
+const heldAt = -1 << 31
+
 // Node is one deadline, embedded in what it belongs to. The zero value, with
 // Owner set, is ready for use. A Node must not be copied while it is armed.
 type Node[T any] struct {
@@ -23,7 +35,7 @@ type Node[T any] struct {
 	prev, next *Node[T]
 	when       int64  // ns on the caller's scale
 	pass       uint32 // the Expire pass in which it was armed
-	at         int32  // 0: not armed; i+1: at i in the heap; -(i+1): in list i
+	at         int32  // 0: not armed; i+1: at i in the heap; -(i+1): in list i; or heldAt
 }
 
 // Armed reports whether the node is waiting.
@@ -33,14 +45,42 @@ func (n *Node[T]) Armed() bool { return n.at != 0 }
 func (n *Node[T]) When() int64 { return n.when }
 
 type list[T any] struct {
-	d          int64 // duration, ns
+	d          int64 // duration, ns; or isRun
 	head, tail *Node[T]
+}
+
+// push appends n.
+func (l *list[T]) push(n *Node[T]) {
+	n.prev = l.tail
+	if l.tail != nil {
+		l.tail.next = n
+	} else {
+		l.head = n
+	}
+	l.tail = n
+}
+
+// remove takes n out.
+func (l *list[T]) remove(n *Node[T]) {
+	if n.prev != nil {
+		n.prev.next = n.next
+	} else {
+		l.head = n.next
+	}
+	if n.next != nil {
+		n.next.prev = n.prev
+	} else {
+		l.tail = n.prev
+	}
+	n.prev, n.next = nil, nil
 }
 
 // Queue holds deadlines. The zero value is ready for use. Loop thread only.
 type Queue[T any] struct {
 	lists []list[T]
+	runs  int // of the lists
 	heap  []*Node[T]
+	held  list[T] // ripe, but armed in this pass
 	pass  uint32
 	n     int
 }
@@ -51,57 +91,53 @@ func (q *Queue[T]) Len() int { return q.n }
 // Set arms n for now+d with d one of the caller's configured durations, moving
 // it if it is armed already. now must not go backwards between calls.
 func (q *Queue[T]) Set(n *Node[T], now, d int64) {
-	q.Stop(n)
-	i := q.listFor(d)
-	if i < 0 {
-		q.push(n, now+d)
+	if d < 0 {
+		q.SetAt(n, now+d)
 		return
 	}
-	l := &q.lists[i]
-	n.when, n.pass, n.at = now+d, q.pass, -int32(i+1)
-	n.prev = l.tail
-	if l.tail != nil {
-		l.tail.next = n
-	} else {
-		l.head = n
-	}
-	l.tail = n
-	q.n++
+	q.Stop(n)
+	n.when, n.pass = now+d, q.pass
+	q.put(n, q.listFor(d))
 }
 
 // SetAt arms n for any moment, moving it if it is armed already.
 func (q *Queue[T]) SetAt(n *Node[T], when int64) {
 	q.Stop(n)
-	q.push(n, when)
+	n.when, n.pass = when, q.pass
+	q.put(n, q.runFor(when))
+}
+
+// put puts n into list i, or the heap if i is negative.
+func (q *Queue[T]) put(n *Node[T], i int) {
+	q.n++
+	if i < 0 {
+		q.push(n)
+		return
+	}
+	n.at = -int32(i + 1)
+	q.lists[i].push(n)
 }
 
 // Stop disarms n and reports whether it was armed.
 func (q *Queue[T]) Stop(n *Node[T]) bool {
 	switch {
+	case n.at == heldAt:
+		q.held.remove(n)
 	case n.at < 0:
-		l := &q.lists[-n.at-1]
-		if n.prev != nil {
-			n.prev.next = n.next
-		} else {
-			l.head = n.next
-		}
-		if n.next != nil {
-			n.next.prev = n.prev
-		} else {
-			l.tail = n.prev
-		}
-		n.prev, n.next, n.at = nil, nil, 0
+		q.lists[-n.at-1].remove(n)
 	case n.at > 0:
 		q.remove(int(n.at - 1))
 	default:
 		return false
 	}
+	n.at = 0
 	q.n--
 	return true
 }
 
 // Next returns the earliest deadline, false if nothing is armed.
 func (q *Queue[T]) Next() (when int64, ok bool) {
+	q.release()
 	if n := q.first(); n != nil {
 		return n.when, true
 	}
@@ -111,22 +147,41 @@ func (q *Queue[T]) Next() (when int64, ok bool) {
 // Begin starts a pass of Expire: nodes armed from now on, even for the present
 // moment, wait for the next pass, so a timer that re-arms itself with no delay
 // cannot hold up the loop.
-func (q *Queue[T]) Begin() { q.pass++ }
+func (q *Queue[T]) Begin() {
+	q.release()
+	q.pass++
+}
 
 // Expire disarms and returns the earliest node that is due at now and was
-// armed before Begin, nil if there is none.
+// armed before Begin, nil if there is none. A pass may be left before that: the
+// rest is due in the next one.
 func (q *Queue[T]) Expire(now int64) *Node[T] {
-	n := q.first()
-	if n == nil || n.when > now {
-		return nil
-	}
-	if n.pass == q.pass {
-		if n = q.olderRipe(now); n == nil {
+	for {
+		n := q.first()
+		if n == nil || n.when > now {
 			return nil
 		}
+		q.Stop(n)
+		if n.pass != q.pass {
+			return n
+		}
+		q.hold(n) // once in a pass, so nobody looks past it again
 	}
-	q.Stop(n)
-	return n
+}
+
+// hold keeps a ripe node for the next pass.
+func (q *Queue[T]) hold(n *Node[T]) {
+	n.at = heldAt
+	q.held.push(n)
+	q.n++
+}
+
+// release puts what was held among the others.
+func (q *Queue[T]) release() {
+	for n := q.held.head; n != nil; n = q.held.head {
+		q.Stop(n)
+		q.put(n, q.runFor(n.when))
+	}
 }
 
 // first returns the earliest node; of equals the one in the first list.
@@ -143,26 +198,31 @@ func (q *Queue[T]) first() *Node[T] {
 	return best
 }
 
-// olderRipe looks past nodes armed in this very pass. They are few: only those
-// with no delay can be due.
-func (q *Queue[T]) olderRipe(now int64) *Node[T] {
-	var best *Node[T]
-	consider := func(n *Node[T]) {
-		if n.when <= now && n.pass != q.pass && (best == nil || n.when < best.when) {
-			best = n
-		}
-	}
+// runFor returns the run that ends closest before when, so that few runs hold what
+// comes from several sources, each in order; -1 if when is before the ends of all.
+func (q *Queue[T]) runFor(when int64) int {
+	best, empty := -1, -1
 	for i := range q.lists {
-		if h := q.lists[i].head; h != nil {
-			consider(h) // a list is ordered by arming time: a new head means that no older node is left
+		l := &q.lists[i]
+		switch {
+		case l.d != isRun:
+		case l.tail == nil:
+			empty = i
+		case l.tail.when <= when && (best < 0 || l.tail.when > q.lists[best].tail.when):
+			best = i
 		}
 	}
-	for _, n := range q.heap {
-		if n.when <= now {
-			consider(n)
-		}
+	switch {
+	case best >= 0:
+		return best
+	case empty >= 0:
+		return empty
+	case q.runs == maxRuns || len(q.lists) == maxLists:
+		return -1
 	}
-	return best
+	q.runs++
+	q.lists = append(q.lists, list[T]{d: isRun})
+	return len(q.lists) - 1
 }
 
 // listFor returns the index of the list for d, making it if there is room.
@@ -173,7 +233,7 @@ func (q *Queue[T]) listFor(d int64) int {
 		}
 	}
 	for i := range q.lists {
-		if q.lists[i].head == nil && len(q.lists) == maxLists {
+		if q.lists[i].head == nil && q.lists[i].d != isRun && len(q.lists) == maxLists {
 			q.lists[i].d = d
 			return i
 		}
