@@ -4,6 +4,8 @@
 // same work. It is a module of its own, so that the peers are in nobody's go.mod.
 //
 //	cd examples/bench
+//	go run . all
+//	go run . echo -only e64,p16 -servers ours-poll
 //	go run . tls
 //	go run . tls -only echo,shake -rounds 41
 //
@@ -16,7 +18,10 @@ import (
 	"fmt"
 	"os"
 
+	"anyloop/examples/bench/echobench"
 	"anyloop/examples/bench/internal/load"
+	"anyloop/examples/bench/internal/peer"
+	"anyloop/examples/bench/internal/plain"
 	"anyloop/examples/bench/internal/proc"
 	"anyloop/examples/bench/internal/serve"
 	"anyloop/examples/bench/tlsbench"
@@ -27,11 +32,14 @@ var commands = []struct {
 	name, about string
 	run         func(args []string) error
 }{
+	{"all", "the library on each loop beside other servers: all of echo and http", echobench.All},
+	{"echo", "WebSocket: CPU per message, latency, memory of idle connections", echobench.Echo},
+	{"http", "HTTP/1.1: CPU per request for a small file", echobench.HTTP},
 	{"tls", "memory, handshakes and echoes over TLS", tlsbench.Main},
 }
 
 func main() {
-	proc.Main(map[string]proc.Role{"serve": serve.Role, "load": load.Role})
+	proc.Main(map[string]proc.Role{"serve": serve.Role, "load": load.Role, "peer": peer.Role, "plain": plain.Role})
 	if len(os.Args) > 1 {
 		for _, c := range commands {
 			if c.name != os.Args[1] {

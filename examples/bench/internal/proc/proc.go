@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package proc runs parts of a benchmark as processes of their own, whose CPU time
 // and memory are nobody else's: children of the program, which answer its
 // questions one at a time.
@@ -34,7 +36,11 @@ func Main(roles map[string]Role) {
 		return
 	}
 	raiseFileLimit()
-	if err := play(roles[name], os.Stdin, os.Stdout); err != nil {
+	out, err := ownStdout()
+	if err == nil {
+		err = play(roles[name], os.Stdin, out)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
@@ -49,6 +55,15 @@ func raiseFileLimit() {
 		r.Cur = r.Max
 		unix.Setrlimit(unix.RLIMIT_NOFILE, &r)
 	}
+}
+
+// ownStdout keeps the answers apart from what libraries print.
+func ownStdout() (*os.File, error) {
+	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "answers"), unix.Dup3(2, 1, 0)
 }
 
 type question struct {
@@ -102,6 +117,11 @@ type Child struct {
 // Start starts this program again, in a role. procs is its GOMAXPROCS, 0 for as
 // many as there are.
 func Start(role string, config any, procs int) (*Child, error) {
+	return StartOn(AnyCore, role, config, procs)
+}
+
+// StartOn is Start on one core.
+func StartOn(core int, role string, config any, procs int) (*Child, error) {
 	what, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
@@ -124,7 +144,16 @@ func Start(role string, config any, procs int) (*Child, error) {
 		return nil, err
 	}
 	c.out = bufio.NewReader(out)
-	return c, c.cmd.Start()
+	return c, start(c.cmd, core)
+}
+
+// Pid returns the process id.
+func (c *Child) Pid() int { return c.cmd.Process.Pid }
+
+// Kill ends the child at once.
+func (c *Child) Kill() {
+	c.cmd.Process.Kill()
+	c.cmd.Wait()
 }
 
 // Ask asks, and stores the answer in is, unless that is nil.

@@ -14,8 +14,17 @@ type Side func() (float64, error)
 // returns what each has measured: one row per side, in the order of the rounds. The
 // first round warms up and is not in it.
 func Rounds(rounds int, sides ...Side) ([][]float64, error) {
+	all, err := Turns(rounds+1, sides...)
+	for i := range all {
+		all[i] = all[i][1:]
+	}
+	return all, err
+}
+
+// Turns is Rounds with sides that are warm: all rounds count.
+func Turns(rounds int, sides ...Side) ([][]float64, error) {
 	all := make([][]float64, len(sides))
-	for i := range rounds + 1 {
+	for i := range rounds {
 		for k := range sides {
 			if i%2 == 1 {
 				k = len(sides) - 1 - k
@@ -24,9 +33,7 @@ func Rounds(rounds int, sides ...Side) ([][]float64, error) {
 			if err != nil {
 				return nil, err
 			}
-			if i > 0 {
-				all[k] = append(all[k], x)
-			}
+			all[k] = append(all[k], x)
 		}
 	}
 	return all, nil
