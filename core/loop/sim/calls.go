@@ -2,7 +2,7 @@ package sim
 
 import (
 	"container/heap"
-	"sort"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -34,7 +34,7 @@ func (k *Kernel) Listen(_, address string) (int, string, error) {
 	if k.listeners[address] != nil {
 		return -1, "", syscall.EADDRINUSE
 	}
-	f := &file{kind: kindListener, addr: address}
+	f := &file{kind: kindListener, queue: &queue{addr: address}}
 	fd, err := k.open(f)
 	if err != nil {
 		return -1, "", err
@@ -51,22 +51,24 @@ func (k *Kernel) Accept(fd int) (int, string, error) {
 		k.violation("line 6: Accept on descriptor %d, which is no listener", fd)
 		return -1, "", syscall.EBADF
 	}
-	if len(f.backlog) == 0 {
+	q := f.queue
+	if len(q.backlog) == 0 {
 		return -1, "", syscall.EAGAIN
 	}
-	p := f.backlog[0]
-	s := &file{kind: kindStream, peer: p, in: p.out, out: p.in}
+	p := q.backlog[0]
+	s := &file{kind: kindStream, peer: p}
 	nfd, err := k.open(s)
 	if err != nil {
 		return -1, "", err
 	}
-	f.backlog = f.backlog[1:]
+	q.backlog[0] = nil
+	q.backlog = q.backlog[1:]
 	p.file = s
 	if p.reset {
 		s.err = syscall.ECONNRESET
 	}
 	k.touch(f)
-	return nfd, p.name, nil
+	return nfd, p.name(), nil
 }
 
 // Read implements loop.Kernel.
@@ -84,16 +86,17 @@ func (k *Kernel) Read(fd int, p []byte) (int, error) {
 	if f.err != 0 {
 		e := f.err
 		f.err = 0
-		f.in.dead = true
+		f.in().dead = true
 		return 0, e
 	}
-	if f.peer != nil && f.peer.readSize > 0 && len(p) > f.peer.readSize {
-		p = p[:f.peer.readSize]
+	if sp := f.script(); sp != nil && sp.readSize > 0 && len(p) > int(sp.readSize) {
+		p = p[:sp.readSize]
 	}
-	n := f.in.take(p)
+	in := f.in()
+	n := k.take(in, p)
 	k.counts.BytesIn += n
 	if n == 0 && len(p) > 0 {
-		if f.in.ended() || f.in.dead {
+		if in.ended() || in.dead {
 			return 0, nil
 		}
 		return 0, syscall.EAGAIN
@@ -117,15 +120,16 @@ func (k *Kernel) Write(fd int, head, tail []byte) (int, error) {
 		f.err = 0
 		return 0, e
 	}
-	if f.out.closed || f.out.dead {
+	out := f.out()
+	if out.closed || out.dead {
 		return 0, syscall.EPIPE
 	}
 	n := 0
 	for _, b := range [2][]byte{head, tail} {
-		if f.peer != nil && f.peer.writeSize > 0 {
-			b = b[:min(len(b), f.peer.writeSize-min(n, f.peer.writeSize))]
+		if sp := f.script(); sp != nil && sp.writeSize > 0 {
+			b = b[:min(len(b), int(sp.writeSize)-min(n, int(sp.writeSize)))]
 		}
-		n += k.put(f.out, b)
+		n += k.put(f.peer, out, b)
 	}
 	k.counts.BytesOut += n
 	if n == 0 && len(head)+len(tail) > 0 {
@@ -142,9 +146,9 @@ func (k *Kernel) Peek(fd int) (int, error) {
 		return 0, err
 	case f.err != 0:
 		return 0, f.err
-	case f.in.size() > 0:
-		return f.in.size(), nil
-	case f.in.ended() || f.in.dead:
+	case f.in().size() > 0:
+		return f.in().size(), nil
+	case f.in().ended() || f.in().dead:
 		return 0, nil
 	}
 	return 0, syscall.EAGAIN
@@ -158,7 +162,7 @@ func (k *Kernel) SockError(fd int) error {
 	}
 	e := f.err
 	f.err = 0
-	f.in.dead = true
+	f.in().dead = true
 	return e
 }
 
@@ -174,14 +178,14 @@ func (k *Kernel) CloseWrite(fd int) error {
 	if err != nil {
 		return err
 	}
-	k.end(f.out)
+	k.end(f.peer, f.out())
 	k.touch(f)
 	return nil
 }
 
 // Close implements loop.Kernel.
 func (k *Kernel) Close(fd int) error {
-	k.note("close %d", fd)
+	k.note(step{what: "close", fd: fd})
 	f := k.file(fd)
 	switch {
 	case f == nil:
@@ -197,11 +201,13 @@ func (k *Kernel) Close(fd int) error {
 	case kindStream:
 		k.hangUp(f)
 	case kindListener:
-		delete(k.listeners, f.addr)
-		for _, p := range f.backlog {
+		delete(k.listeners, f.queue.addr)
+		for _, p := range f.queue.backlog {
 			p.resetSeen = true
 			k.sever(p.client)
 		}
+	case kindBell:
+		k.bells = slices.DeleteFunc(k.bells, func(b *file) bool { return b == f })
 	}
 	k.close(f)
 	return nil
@@ -210,14 +216,14 @@ func (k *Kernel) Close(fd int) error {
 // hangUp is close(2) of a socket: a reset if bytes were left unread, else the end
 // of the stream.
 func (k *Kernel) hangUp(f *file) {
-	if f.in.size() > 0 {
-		if f.peer != nil {
-			f.peer.resetSeen = true
+	if f.in().size() > 0 {
+		if sp := f.script(); sp != nil {
+			sp.resetSeen = true
 		}
 		k.sever(f.far())
 	}
-	f.in.dead = true
-	k.end(f.out)
+	f.in().dead = true
+	k.end(f.peer, f.out())
 }
 
 // Doorbell implements loop.Kernel.
@@ -226,6 +232,7 @@ func (k *Kernel) Doorbell() (loop.Doorbell, error) {
 	if _, err := k.open(f); err != nil {
 		return nil, err
 	}
+	k.bells = append(k.bells, f)
 	return &bell{k, f}, nil
 }
 
@@ -234,7 +241,7 @@ type bell struct {
 	f *file
 }
 
-func (b *bell) FD() int { return b.f.fd }
+func (b *bell) FD() int { return int(b.f.fd) }
 
 func (b *bell) Ring() {
 	b.k.mu.Lock()
@@ -250,13 +257,13 @@ func (b *bell) Clear() {
 	b.k.touch(b.f)
 }
 
-func (b *bell) Close() error { return b.k.Close(b.f.fd) }
+func (b *bell) Close() error { return b.k.Close(b.FD()) }
 
 // readiness is what poll(2) would say, masked or not.
 func (k *Kernel) readiness(f *file) loop.Events {
 	switch f.kind {
 	case kindListener:
-		if len(f.backlog) > 0 {
+		if len(f.queue.backlog) > 0 {
 			return loop.In
 		}
 		return 0
@@ -273,53 +280,60 @@ func (k *Kernel) readiness(f *file) loop.Events {
 	if f.waits {
 		return 0
 	}
+	in, out := f.in(), f.out()
 	var ev loop.Events
-	if f.in.size() > 0 || f.in.ended() || f.in.dead {
+	if in.size() > 0 || in.ended() || in.dead {
 		ev |= loop.In
 	}
-	if f.out.room() > 0 || f.out.closed {
+	if k.room(out) > 0 || out.closed {
 		ev |= loop.Out
 	}
 	if f.err != 0 {
 		ev |= loop.Err | loop.Hup | loop.In | loop.Out
 	}
-	if (f.in.fin || f.in.dead) && f.out.closed {
+	if (in.fin || in.dead) && out.closed {
 		ev |= loop.Hup
 	}
 	return ev
 }
 
-// touch notes that a watched descriptor may have become ready.
+// touch notes that a watched descriptor may have become ready. That it is not any
+// more is found when somebody looks.
 func (k *Kernel) touch(f *file) {
-	if f == nil || !f.watched {
+	if f == nil || !f.watched || f.hot {
 		return
 	}
 	if k.readiness(f)&(f.mask|loop.Hup|loop.Err) != 0 || f.kind == kindBell {
-		k.hot[f.fd] = struct{}{}
-		return
+		f.hot = true
+		k.hot = append(k.hot, f)
 	}
-	delete(k.hot, f.fd)
 }
 
-// ready returns the ready descriptors of a thread in order of their numbers.
+// ready returns the ready descriptors of a thread in order of their numbers. The
+// answer is good until the next one.
 func (k *Kernel) ready(th *thread) []delivered {
-	var all []delivered
-	for fd := range k.hot {
-		f := k.files[fd]
-		if f == nil || !f.watched {
-			delete(k.hot, fd)
+	all, still := th.batch[:0], k.hot[:0]
+	for _, f := range k.hot {
+		if !f.watched {
+			f.hot = false
 			continue
 		}
-		if f.owner != th {
-			continue
+		if f.owner == th {
+			ev := k.readiness(f) & (f.mask | loop.Hup | loop.Err)
+			if ev == 0 && f.kind != kindBell {
+				f.hot = false
+				continue
+			}
+			if ev != 0 {
+				all = append(all, delivered{int(f.fd), ev})
+			}
 		}
-		if ev := k.readiness(f) & (f.mask | loop.Hup | loop.Err); ev != 0 {
-			all = append(all, delivered{fd, ev})
-		} else if f.kind != kindBell {
-			delete(k.hot, fd)
-		}
+		still = append(still, f)
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].fd < all[j].fd })
+	clear(k.hot[len(still):])
+	k.hot = still
+	slices.SortFunc(all, func(a, b delivered) int { return a.fd - b.fd })
+	th.batch = all
 	return all
 }
 

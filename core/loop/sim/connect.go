@@ -2,7 +2,6 @@ package sim
 
 import (
 	"container/heap"
-	"fmt"
 	"syscall"
 	"time"
 
@@ -48,15 +47,15 @@ var _ loop.Connecter = (*Kernel)(nil)
 
 // Connect implements loop.Connecter.
 func (k *Kernel) Connect(to loop.ConnectTo) (int, error) {
-	k.note("connect %s", to.Address)
+	k.note(step{what: "connect", text: to.Address})
 	a, scripted := k.answers[to.Address]
 	at := Attempt{ConnectTo: to, At: k.now}
 	defer func() { k.attempts = append(k.attempts, at) }()
 	if a.Now && a.Err != 0 {
 		return -1, a.Err
 	}
-	p := k.newPeer(fmt.Sprintf("peer:%d", len(k.attempts)))
-	f := &file{kind: kindStream, in: p.out, out: p.in, peer: p, waits: true}
+	p := k.newPeer(len(k.attempts))
+	f := &file{kind: kindStream, peer: p, waits: true}
 	fd, err := k.open(f)
 	if err != nil {
 		return -1, err
@@ -101,7 +100,7 @@ func (k *Kernel) inTime(d time.Duration, then func()) {
 
 // decide ends the waiting of a descriptor that is still there.
 func (k *Kernel) decide(f *file, how func()) {
-	if k.file(f.fd) != f {
+	if k.file(int(f.fd)) != f {
 		return
 	}
 	f.waits = false
@@ -117,22 +116,18 @@ func (k *Kernel) join(f *file, p *Peer, address string) {
 		f.err = syscall.ECONNREFUSED
 		return
 	}
-	f.peer, f.server = nil, p
-	f.in, f.out = p.in, p.out // it is the far end
+	f.client = true // it is the far end
 	p.file, p.client = nil, f
-	l.backlog = append(l.backlog, p)
+	l.queue.backlog = append(l.queue.backlog, p)
 	k.touch(l)
 }
 
 // far returns the other end of a stream, if it is core's too and accepted.
 func (f *file) far() *file {
-	switch {
-	case f.server != nil:
-		return f.server.file
-	case f.peer != nil:
-		return f.peer.client
+	if f.client {
+		return f.peer.file
 	}
-	return nil
+	return f.peer.client
 }
 
 // sever breaks a connection from its far end.

@@ -37,10 +37,8 @@ func (k *Kernel) heardBells() {
 	if !rung {
 		return
 	}
-	for _, f := range k.files {
-		if f != nil && f.kind == kindBell {
-			k.touch(f)
-		}
+	for _, f := range k.bells {
+		k.touch(f)
 	}
 }
 
@@ -98,7 +96,7 @@ func (th *thread) deliver(r delivered) {
 	if k.opt.Chaos && k.rnd.IntN(2) == 0 {
 		p.Events = 0
 	}
-	k.note("ready %d %v", r.fd, r.ev)
+	k.note(step{what: "ready", fd: r.fd, ev: r.ev})
 	owned := th.s.ServiceFD(&p)
 	switch {
 	case app && owned:

@@ -11,33 +11,64 @@ import (
 // bytes that are still on their way.
 type wire struct {
 	buf      []byte
-	underway int // bytes sent but not arrived
-	cap      int
-	latency  time.Duration
-	last     time.Time // arrival of what was sent last: nothing overtakes it
-	closed   bool      // the sender has ended it
-	fin      bool      // and the end has arrived
-	dead     bool      // the reader has gone
-	to       func(k *Kernel)
+	slow     *slow // nil: nothing takes any time
+	underway int32 // bytes sent but not arrived
+	closed   bool  // the sender has ended it
+	fin      bool  // and the end has arrived
+	dead     bool  // the reader has gone
 }
 
-func (w *wire) size() int   { return len(w.buf) }
-func (w *wire) room() int   { return max(0, w.cap-len(w.buf)-w.underway) }
-func (w *wire) ended() bool { return w.fin && len(w.buf) == 0 && w.underway == 0 }
+// slow is a direction on which bytes take their time.
+type slow struct {
+	latency time.Duration
+	last    time.Time // arrival of what was sent last: nothing overtakes it
+}
 
-func (w *wire) take(p []byte) int {
+func (w *wire) size() int          { return len(w.buf) }
+func (w *wire) ended() bool        { return w.fin && len(w.buf) == 0 && w.underway == 0 }
+func (w *wire) atOnce() bool       { return (w.slow == nil || w.slow.latency == 0) && w.underway == 0 }
+func (k *Kernel) room(w *wire) int { return max(0, k.opt.Capacity-len(w.buf)-int(w.underway)) }
+
+// take moves what fits into p.
+func (k *Kernel) take(w *wire, p []byte) int {
 	n := copy(p, w.buf)
-	w.buf = w.buf[n:]
-	if len(w.buf) == 0 {
-		w.buf = nil
+	if n < len(w.buf) {
+		w.buf = w.buf[n:]
+		return n
 	}
+	k.recycle(w.buf)
+	w.buf = nil
 	return n
+}
+
+// Empty buffers of up to spareSize bytes are kept for the next wires, as many as
+// spareMost.
+const (
+	spareSize = 1 << 10
+	spareMost = 1 << 10
+)
+
+func (k *Kernel) recycle(b []byte) {
+	if c := cap(b); c >= 64 && c <= spareSize && len(k.spare) < spareMost {
+		k.spare = append(k.spare, b[:0])
+	}
+}
+
+// add is append to the bytes of a wire.
+func (k *Kernel) add(buf, p []byte) []byte {
+	if n := len(k.spare); buf == nil && n > 0 && len(p) <= spareSize {
+		buf = k.spare[n-1]
+		k.spare[n-1] = nil
+		k.spare = k.spare[:n-1]
+	}
+	return append(buf, p...)
 }
 
 // delivery is bytes, or the end, that arrive later.
 type delivery struct {
 	at   time.Time
 	seq  int
+	p    *Peer
 	w    *wire
 	data []byte
 	fin  bool
@@ -59,43 +90,47 @@ func (d *deliveries) Pop() any {
 	return x
 }
 
-// put sends what fits.
-func (k *Kernel) put(w *wire, p []byte) int {
-	n := min(len(p), w.room())
+// put sends what fits, over one of p's wires.
+func (k *Kernel) put(p *Peer, w *wire, b []byte) int {
+	n := min(len(b), k.room(w))
 	if n == 0 {
 		return 0
 	}
-	if w.latency == 0 && w.underway == 0 {
-		w.buf = append(w.buf, p[:n]...)
-		w.to(k)
+	if w.atOnce() {
+		w.buf = k.add(w.buf, b[:n])
+		p.arrived(w)
 		return n
 	}
-	w.underway += n
-	k.later(delivery{w: w, data: append([]byte(nil), p[:n]...)})
+	w.underway += int32(n)
+	k.later(delivery{p: p, w: w, data: append([]byte(nil), b[:n]...)})
 	return n
 }
 
 // end ends a direction.
-func (k *Kernel) end(w *wire) {
+func (k *Kernel) end(p *Peer, w *wire) {
 	if w.closed {
 		return
 	}
 	w.closed = true
-	if w.latency == 0 && w.underway == 0 {
+	if w.atOnce() {
 		w.fin = true
-		w.to(k)
+		p.arrived(w)
 		return
 	}
-	k.later(delivery{w: w, fin: true})
+	k.later(delivery{p: p, w: w, fin: true})
 }
 
 func (k *Kernel) later(d delivery) {
 	k.counts.Deliveries++
-	d.at, d.seq = k.now.Add(d.w.latency), k.counts.Deliveries
-	if d.at.Before(d.w.last) {
-		d.at = d.w.last
+	if d.w.slow == nil {
+		d.w.slow = &slow{}
 	}
-	d.w.last = d.at
+	s := d.w.slow
+	d.at, d.seq = k.now.Add(s.latency), k.counts.Deliveries
+	if d.at.Before(s.last) {
+		d.at = s.last
+	}
+	s.last = d.at
 	h := deliveries(k.due)
 	heap.Push(&h, d)
 	k.due = h
@@ -114,9 +149,9 @@ func (k *Kernel) arrive() bool {
 			continue
 		}
 		d.w.buf = append(d.w.buf, d.data...)
-		d.w.underway -= len(d.data)
+		d.w.underway -= int32(len(d.data))
 		d.w.fin = d.w.fin || d.fin
-		d.w.to(k)
+		d.p.arrived(d.w)
 	}
 	return any
 }
@@ -124,18 +159,18 @@ func (k *Kernel) arrive() bool {
 // Peer is the far end of a connection.
 type Peer struct {
 	k         *Kernel
-	name      string
 	file      *file // core's end, nil before it is accepted
 	client    *file // the far end, if that is core's too
-	in        *wire // to the peer
-	out       *wire // to core
+	in        wire  // to the peer
+	out       wire  // to core
 	got       []byte
 	all       int
+	number    int32 // in its name
+	readSize  int32
+	writeSize int32
 	stalled   bool
 	reset     bool
 	resetSeen bool
-	readSize  int
-	writeSize int
 }
 
 // Dial connects to a listening address; nil if nobody listens there.
@@ -145,29 +180,41 @@ func (k *Kernel) Dial(addr string) *Peer {
 		return nil
 	}
 	k.counts.Deliveries++
-	p := k.newPeer(fmt.Sprintf("peer:%d", k.counts.Deliveries))
-	l.backlog = append(l.backlog, p)
+	p := k.newPeer(k.counts.Deliveries)
+	l.queue.backlog = append(l.queue.backlog, p)
 	k.touch(l)
 	return p
 }
 
-func (k *Kernel) newPeer(name string) *Peer {
-	p := &Peer{k: k, name: name}
-	p.in = &wire{cap: k.opt.Capacity, to: func(*Kernel) { p.drain() }}
-	p.out = &wire{cap: k.opt.Capacity, to: func(k *Kernel) { k.touch(p.file) }}
-	return p
+func (k *Kernel) newPeer(number int) *Peer { return &Peer{k: k, number: int32(number)} }
+
+// name is what core is told of the far end.
+func (p *Peer) name() string {
+	if p.k.opt.Nameless {
+		return "unix"
+	}
+	return fmt.Sprintf("peer:%d", p.number)
 }
 
 // Pipe opens a stream descriptor for core to adopt, and its far end.
 func (k *Kernel) Pipe() (int, *Peer) {
-	p := k.newPeer("pipe")
-	f := &file{kind: kindStream, peer: p, in: p.out, out: p.in}
+	p := k.newPeer(0)
+	f := &file{kind: kindStream, peer: p}
 	fd, err := k.open(f)
 	if err != nil {
 		panic(err) // a test's own limit
 	}
 	p.file = f
 	return fd, p
+}
+
+// arrived: there is something new on one of its wires.
+func (p *Peer) arrived(w *wire) {
+	if w == &p.in {
+		p.drain()
+		return
+	}
+	p.k.touch(p.file)
 }
 
 // drain takes what has arrived, unless the peer is stalled.
@@ -179,8 +226,13 @@ func (p *Peer) drain() {
 	if p.stalled || len(p.in.buf) == 0 {
 		return
 	}
-	p.got = append(p.got, p.in.buf...)
 	p.all += len(p.in.buf)
+	if p.got == nil {
+		p.got = p.in.buf
+	} else {
+		p.got = append(p.got, p.in.buf...)
+		p.k.recycle(p.in.buf)
+	}
 	p.in.buf = nil
 	p.k.touch(p.file)
 }
@@ -196,7 +248,7 @@ func (p *Peer) Write(b []byte) int {
 		p.resetSeen = true
 		return 0
 	}
-	return p.k.put(p.out, b)
+	return p.k.put(p, &p.out, b)
 }
 
 // WriteString is Write of a string.
@@ -205,6 +257,14 @@ func (p *Peer) WriteString(s string) int { return p.Write([]byte(s)) }
 // Read returns all that has arrived since the last Read.
 func (p *Peer) Read() []byte {
 	b := p.got
+	p.got = nil
+	return b
+}
+
+// ReadTo is Read that appends to b; nothing is allocated if it has room.
+func (p *Peer) ReadTo(b []byte) []byte {
+	b = append(b, p.got...)
+	p.k.recycle(p.got)
 	p.got = nil
 	return b
 }
@@ -230,11 +290,11 @@ func (p *Peer) TakeSome(n int) {
 }
 
 // CloseWrite ends the peer's direction; it still reads.
-func (p *Peer) CloseWrite() { p.k.end(p.out) }
+func (p *Peer) CloseWrite() { p.k.end(p, &p.out) }
 
 // Close ends both directions; what core still sends is answered by a reset.
 func (p *Peer) Close() {
-	p.k.end(p.out)
+	p.k.end(p, &p.out)
 	p.in.dead = true
 	p.k.touch(p.file)
 }
@@ -256,24 +316,31 @@ func (p *Peer) EOF() bool { return p.in.fin && len(p.in.buf) == 0 && p.in.underw
 func (p *Peer) ResetSeen() bool { return p.resetSeen }
 
 // Gone reports whether core has closed its descriptor.
-func (p *Peer) Gone() bool { return p.file != nil && p.k.file(p.file.fd) != p.file }
+func (p *Peer) Gone() bool { return p.file != nil && p.k.file(int(p.file.fd)) != p.file }
 
 // FD returns core's descriptor of the connection, -1 before it is accepted.
 func (p *Peer) FD() int {
 	if p.file == nil {
 		return -1
 	}
-	return p.file.fd
+	return int(p.file.fd)
 }
 
 // SetReadSize makes core's reads return at most n bytes.
-func (p *Peer) SetReadSize(n int) { p.readSize = n }
+func (p *Peer) SetReadSize(n int) { p.readSize = int32(n) }
 
 // SetWriteSize makes core's writes take at most n bytes.
-func (p *Peer) SetWriteSize(n int) { p.writeSize = n }
+func (p *Peer) SetWriteSize(n int) { p.writeSize = int32(n) }
 
 // SetLatency makes bytes and ends arrive d later, each way.
-func (p *Peer) SetLatency(d time.Duration) { p.in.latency, p.out.latency = d, d }
+func (p *Peer) SetLatency(d time.Duration) {
+	for _, w := range []*wire{&p.in, &p.out} {
+		if w.slow == nil {
+			w.slow = &slow{}
+		}
+		w.slow.latency = d
+	}
+}
 
 // Unread returns the bytes that core has not read yet.
-func (p *Peer) Unread() int { return p.out.size() + p.out.underway }
+func (p *Peer) Unread() int { return p.out.size() + int(p.out.underway) }
