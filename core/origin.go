@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"anyloop/core/header"
 )
 
 // OriginPolicy decides whether a WebSocket may be opened from a page of this
@@ -172,11 +174,11 @@ func validOriginHost(s string) bool {
 // checkOrigin asks the vhost's policy; status is 0 if the page may open it.
 func (r *h1Role) checkOrigin(l *link) (status int, text string) {
 	t := r.req.table
-	from, ok := t.Fragment("origin", 0)
-	if !ok {
+	from := t.First(header.Origin)
+	if from == nil {
 		return 0, "" // no browser: it could say what it likes
 	}
-	if _, twice := t.Fragment("origin", 1); twice {
+	if t.Twice(header.Origin) {
 		return 400, "two origin fields"
 	}
 	c := l.own()

@@ -190,7 +190,9 @@ func (r *h1Role) dispatch(l *link) {
 			c.setVHost(vh)
 		}
 	}
-	r.rearm(l)
+	if !req.head.UpgradeWS || r.plain != PlainServe {
+		r.rearm(l) // a WebSocket has limits of its own
+	}
 	if r.plain != PlainServe && r.answerPlain(l) {
 		return
 	}

@@ -85,12 +85,11 @@ func (r *h1Role) checkUpgrade(l *link) (status int, text string) {
 		return 400, "a WebSocket needs HTTP/1.1"
 	case r.bodyOn:
 		return 400, "a WebSocket handshake has no body"
-	case string(req.table.Get("sec-websocket-version")) != "13":
+	case string(req.table.First(header.WSVersion)) != "13":
 		return 426, "this server speaks version 13"
-	case !ws.ValidKey(req.table.Get("sec-websocket-key")):
+	case !ws.ValidKey(req.table.First(header.WSKey)):
 		return 400, "bad sec-websocket-key"
-	}
-	if _, twice := req.table.Fragment("sec-websocket-key", 1); twice {
+	case req.table.Twice(header.WSKey):
 		return 400, "two sec-websocket-key fields"
 	}
 	return 0, ""
@@ -99,13 +98,12 @@ func (r *h1Role) checkUpgrade(l *link) (status int, text string) {
 // chooseWS selects the protocol: the first that the client offers and the vhost
 // has; without an offer the default one. echo is the name to answer with.
 func (vh *VirtualHost) chooseWS(req *Request) (b *binding, echo string) {
+	if !req.table.Has(header.WSProtocol) {
+		return usable(vh.plain), "" // RFC 6455 4.2.2: no field, no answer
+	}
 	names := offered(req.table)
 	if len(names) == 0 {
-		// RFC 6455 4.2.2: no field, no answer. An empty list is a wrong one.
-		if req.table.Get("sec-websocket-protocol") != nil {
-			return nil, ""
-		}
-		return usable(vh.plain), ""
+		return nil, "" // an empty list is a wrong one
 	}
 	for _, n := range names {
 		if b := usable(vh.byName[n]); b != nil && b.proto.WS != nil {
@@ -124,6 +122,7 @@ func usable(b *binding) *binding {
 
 // refuseUpgrade answers without upgrading.
 func (r *h1Role) refuseUpgrade(l *link, status int, text string) {
+	r.rearm(l)
 	l.own().vh().log.Info("websocket refused", "conn", l.own().String(), "peer", l.own().Peer(), "status", status, "why", text,
 		"origin", r.req.Header("origin"))
 	if status == 426 {
@@ -155,7 +154,7 @@ func (r *h1Role) refuseFiltered(l *link, err error) {
 func (r *h1Role) write101(l *link, echo, extensions string) {
 	b := l.outbuf(512)
 	out := append(*b, "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "...)
-	out = ws.AppendAccept(out, r.req.table.Get("sec-websocket-key"))
+	out = ws.AppendAccept(out, r.req.table.First(header.WSKey))
 	if echo != "" {
 		out = append(out, "\r\nsec-websocket-protocol: "...)
 		out = append(out, echo...)
