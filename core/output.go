@@ -2,6 +2,8 @@ package core
 
 import (
 	"anyloop/core/loop"
+	"anyloop/core/sys"
+	"anyloop/core/ws"
 )
 
 const (
@@ -34,7 +36,7 @@ func (l *link) outbuf(n int) *[]byte {
 // Only for descriptors: the engine of a stream may be looking at the old one.
 func (s *linkStore) reserve(th *Thread, n int) {
 	need := len(s.rest) + n
-	if _, sim := s.wire.(kernelWire); need < largeFrom || cap(s.rest) >= need || s.wire != nil && !sim {
+	if need < largeFrom || cap(s.rest) >= need || !onDescriptor(s.wire) {
 		return
 	}
 	if len(s.rest) > 0 {
@@ -68,8 +70,30 @@ func (l *link) send(payload []byte) {
 		*b = append(*b, payload...)
 		return
 	}
-	l.writeOut(l.th.cork, payload)
+	if !l.sendFromInput(payload) {
+		l.writeOut(l.th.cork, payload)
+	}
 	l.th.cork = l.th.cork[:0]
+}
+
+// sendFromInput sends what is corked and a payload that still lies in the receive
+// buffer, as an echo's does, in one piece: the former is put in front of the latter
+// for the time of the write, and what was there put back. A vector of two pieces
+// costs the system more.
+func (l *link) sendFromInput(payload []byte) bool {
+	th := l.th
+	n := len(th.cork)
+	at := sys.Within(th.rbuf, payload)
+	var kept [ws.MaxHeader]byte
+	if at < n || n > len(kept) || l.is(lfTLS) || !onDescriptor(l.wire()) {
+		return false
+	}
+	front := th.rbuf[at-n : at]
+	copy(kept[:], front)
+	copy(front, th.cork)
+	l.put(th.rbuf[at-n:at+len(payload)], nil)
+	copy(front, kept[:])
+	return true
 }
 
 // flush hands the cork to the wire.
