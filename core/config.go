@@ -200,6 +200,11 @@ type Mount struct {
 	Hole bool
 	// Header is added to every response from this mount.
 	Header Header
+	// ReuseRequests says that the mount's handlers forget a *Request, and its
+	// writer, when its response has ended: the same value then serves later
+	// requests. Without it each request has a value of its own, which stays
+	// over, and costs an allocation.
+	ReuseRequests bool
 }
 
 // Callback returns a Mount that hands requests for path to the HTTP handler of

@@ -8,7 +8,7 @@ import (
 func (r *h1Role) writeHead(w *HTTPWriter, status int, h Header, length int64) {
 	req, l := w.r, w.r.c.link
 	vh := l.own().vh()
-	if status == 200 && vh.cfg.ErrorDocument404 != "" && string(req.head.Path()) == vh.cfg.ErrorDocument404 {
+	if r.renames(w, status) {
 		status = 404
 	}
 	w.headed, w.status, w.left = true, status, length
@@ -25,30 +25,60 @@ func (r *h1Role) writeHead(w *HTTPWriter, status int, h Header, length int64) {
 	}
 	b := l.outbuf(size)
 	out := h1.AppendStatus(*b, 1, status)
-	out = append(out, "date: "...)
-	out = append(out, l.th.date()...)
-	out = append(out, '\r', '\n')
+	out = l.th.appendDate(out)
 	out = appendFields(out, h, nil)
-	out = appendFields(out, vh.cfg.Header, h)
-	out = l.appendHSTS(out, h)
-	if r.mount != nil {
-		out = appendFields(out, r.mount.Header, h)
-	}
-	switch {
-	case w.chunked:
+	out = r.appendAdded(out, l, vh, h)
+	if w.chunked {
 		out = append(out, "transfer-encoding: chunked\r\n"...)
-	case length >= 0 && status != 204 && status != 304:
-		out = append(out, "content-length: "...)
-		out = h1.AppendInt(out, length)
-		out = append(out, '\r', '\n')
+	} else {
+		out = appendLength(out, status, length)
 	}
+	*b = r.appendConnection(out, req)
+}
+
+// renames reports whether a 200 becomes a 404: it is the vhost's page for that.
+func (r *h1Role) renames(w *HTTPWriter, status int) bool {
+	doc := w.r.c.vh().cfg.ErrorDocument404
+	return doc != "" && status == 200 && string(w.r.head.Path()) == doc
+}
+
+// appendDate writes the date field, made once a second.
+func (th *Thread) appendDate(dst []byte) []byte {
+	dst = append(dst, "date: "...)
+	dst = append(dst, th.date()...)
+	return append(dst, '\r', '\n')
+}
+
+// appendAdded writes what vhost and mount add to a header.
+func (r *h1Role) appendAdded(dst []byte, l *link, vh *VirtualHost, h Header) []byte {
+	dst = appendFields(dst, vh.cfg.Header, h)
+	dst = l.appendHSTS(dst, h)
+	if r.mount != nil {
+		dst = appendFields(dst, r.mount.Header, h)
+	}
+	return dst
+}
+
+// appendLength writes the content-length, if it is known and the status has one.
+func appendLength(dst []byte, status int, length int64) []byte {
+	if length < 0 || status == 204 || status == 304 {
+		return dst
+	}
+	dst = append(dst, "content-length: "...)
+	dst = h1.AppendInt(dst, length)
+	return append(dst, '\r', '\n')
+}
+
+// appendConnection writes whether the connection goes on, where that has to be
+// said, and ends the header.
+func (r *h1Role) appendConnection(dst []byte, req *Request) []byte {
 	switch {
 	case !r.keep:
-		out = append(out, "connection: close\r\n"...)
+		dst = append(dst, "connection: close\r\n"...)
 	case req.head.Minor == 0:
-		out = append(out, "connection: keep-alive\r\n"...)
+		dst = append(dst, "connection: keep-alive\r\n"...)
 	}
-	*b = append(out, '\r', '\n')
+	return append(dst, '\r', '\n')
 }
 
 // appendFields writes those of h that over does not have.

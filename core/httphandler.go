@@ -94,15 +94,19 @@ func (r *Request) Path() string {
 
 // MountPath returns what follows the mount's path in Path: "" for the mount
 // itself, "/x" below it. Without a mount it is Path.
-func (r *Request) MountPath() string {
+func (r *Request) MountPath() string { return string(r.MountPathBytes()) }
+
+// MountPathBytes is MountPath without a copy; the bytes are lent as long as r is
+// valid.
+func (r *Request) MountPathBytes() []byte {
 	if r.over() {
-		return ""
+		return nil
 	}
 	p := r.head.Path()
 	if len(r.mount) > 1 {
 		p = p[len(r.mount):]
 	}
-	return string(p)
+	return p
 }
 
 // Target returns the request target as it was sent.

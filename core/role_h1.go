@@ -196,12 +196,11 @@ func (r *h1Role) dispatch(l *link) {
 	if r.plain != PlainServe && r.answerPlain(l) {
 		return
 	}
-	path := string(req.head.Path())
 	if req.head.UpgradeWS {
 		r.upgrade(l)
 		return
 	}
-	m := c.vh().mountFor(path)
+	m := c.vh().mountFor(req.head.Path())
 	if !r.route(l, m) {
 		r.respondError(l, 404, "")
 		return
@@ -211,7 +210,9 @@ func (r *h1Role) dispatch(l *link) {
 	}
 	c.flags |= cfInside
 	c.calling("Request")
-	req.shown = true
+	if m == nil || !m.ReuseRequests {
+		req.shown = true
+	}
 	err := r.h.Request(c, req)
 	c.called()
 	c.flags &^= cfInside
@@ -362,11 +363,11 @@ func (r *h1Role) writable(c *Conn) {
 	if !c.after(err) {
 		return
 	}
-	if w.used {
-		r.rearm(c.link)
-	}
 	if w.ended {
 		r.maybeNext(c.link)
+	}
+	if r.req == req && w.used {
+		r.rearm(c.link)
 	}
 }
 

@@ -348,6 +348,9 @@ func (s *site) setNames(vhosts []*VirtualHost) {
 // (RFC 9110 7.2: host and port name the target; ours is the one it came to).
 func (s *site) match(host string) *VirtualHost {
 	n := s.names.Load()
+	if len(n.vhosts) == 1 {
+		return n.vhosts[0] // whatever it is called
+	}
 	name := hostName(host)
 	if vh := n.exact[name]; vh != nil {
 		return vh

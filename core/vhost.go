@@ -237,10 +237,11 @@ func (vh *VirtualHost) addMounts() error {
 }
 
 // mountFor returns the mount that serves path, nil if none does.
-func (vh *VirtualHost) mountFor(path string) *mounted {
+func (vh *VirtualHost) mountFor(path []byte) *mounted {
 	for _, m := range vh.mounts {
-		if m.Path == path || !m.Exact && m.Path == "/" ||
-			!m.Exact && strings.HasPrefix(path, m.Path) && path[len(m.Path)] == '/' {
+		n := len(m.Path)
+		if len(path) == n && string(path) == m.Path || !m.Exact && m.Path == "/" ||
+			!m.Exact && len(path) > n && path[n] == '/' && string(path[:n]) == m.Path {
 			if m.Hole {
 				return nil
 			}

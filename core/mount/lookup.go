@@ -8,17 +8,14 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"sync"
 	"time"
 
+	"anyloop/core"
 	"anyloop/core/header"
 )
 
 // smallFile is the size up to which a file is read whole and cached.
 const smallFile = 64 << 10
-
-// revalidate is how long a cached file is believed.
-const revalidate = time.Second
 
 // tree is what a mount serves.
 type tree struct {
@@ -26,20 +23,23 @@ type tree struct {
 	opt          Options
 	index        string
 	cacheControl string
+	believe      time.Duration // how long a cached file is not looked at; negative: for ever
 	cache        cache
 }
 
 // entry is one file as it is sent: a file, or its precompressed neighbour. It
 // does not change once made.
 type entry struct {
-	name   string // of the file that was opened
+	name   string // of the file that was asked for
 	ctype  string
-	coding string // "br", "gzip" or ""
-	vary   bool   // there is a precompressed neighbour
+	coding string  // "br", "gzip" or ""
+	near   accepts // which precompressed neighbours there are
 	etag   string
 	mtime  time.Time // zero: not known
 	size   int64
-	data   []byte // the whole file if it is small, else nil
+	data   []byte         // the whole file if it is small, else nil
+	whole  *core.Prepared // the answer that is all of data
+	stat   fs.FileInfo    // of the file that was opened
 }
 
 // result is what a lookup found.
@@ -51,13 +51,19 @@ type result struct {
 	err      error   // for the log, with status 500
 }
 
-// accepts is which codings a client takes.
+// accepts is a set of codings: those that a client takes, or that a file comes in.
 type accepts uint8
 
 const (
 	takesBr accepts = 1 << iota
 	takesGzip
 )
+
+// codings are the kinds of precompressed neighbours, best first.
+var codings = [...]struct {
+	ext, coding string
+	bit         accepts
+}{{".br", "br", takesBr}, {".gz", "gzip", takesGzip}}
 
 func acceptsOf(value []byte) (a accepts) {
 	if len(value) == 0 {
@@ -152,15 +158,12 @@ func (t *tree) precompressed(e *entry, f fs.File, st fs.FileInfo, a accepts) (fs
 	if t.opt.NoPrecompressed {
 		return f, st
 	}
-	for _, c := range []struct {
-		ext, coding string
-		bit         accepts
-	}{{".br", "br", takesBr}, {".gz", "gzip", takesGzip}} {
+	for _, c := range codings {
 		g, gst, err := t.open(e.name + c.ext)
 		if err != nil {
 			continue
 		}
-		e.vary = true
+		e.near |= c.bit
 		if e.coding == "" && a&c.bit != 0 && gst.Mode().IsRegular() {
 			f.Close()
 			f, st = g, gst
@@ -174,7 +177,7 @@ func (t *tree) precompressed(e *entry, f fs.File, st fs.FileInfo, a accepts) (fs
 
 // read completes an entry, with the bytes of a small file.
 func (t *tree) read(e *entry, f fs.File, st fs.FileInfo) result {
-	e.size, e.mtime = st.Size(), st.ModTime()
+	e.size, e.mtime, e.stat = st.Size(), st.ModTime(), st
 	var sum []byte
 	if e.size <= smallFile {
 		data := make([]byte, e.size)
@@ -208,75 +211,21 @@ func (t *tree) read(e *entry, f fs.File, st fs.FileInfo) result {
 	} else {
 		e.etag = fmt.Sprintf(`"%x-%x%s"`, e.size, e.mtime.UnixNano(), e.coding)
 	}
+	if e.data != nil {
+		var err error
+		if e.whole, err = core.Prepare(200, t.header(e), e.data); err != nil {
+			return result{status: 500, err: err}
+		}
+	}
 	return result{entry: e, file: f}
 }
 
 // openName is the name that was opened in the end.
 func (e *entry) openName() string {
-	switch e.coding {
-	case "br":
-		return e.name + ".br"
-	case "gzip":
-		return e.name + ".gz"
+	for _, c := range codings {
+		if e.coding == c.coding {
+			return e.name + c.ext
+		}
 	}
 	return e.name
-}
-
-// cache keeps small files, bounded by bytes; the oldest go first.
-type cache struct {
-	mu    sync.Mutex
-	max   int
-	bytes int
-	items map[cacheKey]*cached
-	order []cacheKey
-}
-
-type cacheKey struct {
-	name   string
-	folder bool
-	a      accepts
-}
-
-type cached struct {
-	entry   *entry
-	checked time.Time
-}
-
-// get returns an entry that was checked less than revalidate before now.
-func (c *cache) get(k cacheKey, now time.Time) *entry {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	it := c.items[k]
-	if it == nil || now.Sub(it.checked) >= revalidate {
-		return nil
-	}
-	return it.entry
-}
-
-// entryCost is what an entry costs besides its bytes.
-const entryCost = 512
-
-func (c *cache) put(k cacheKey, e *entry, now time.Time) {
-	if c.max < 0 || e.data == nil || len(e.data)+entryCost > c.max {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.items == nil {
-		c.items = map[cacheKey]*cached{}
-	}
-	if it := c.items[k]; it != nil {
-		c.bytes += len(e.data) - len(it.entry.data)
-		it.entry, it.checked = e, now
-	} else {
-		c.items[k] = &cached{e, now}
-		c.order = append(c.order, k)
-		c.bytes += len(e.data) + entryCost
-	}
-	for c.bytes > c.max && len(c.order) > 0 {
-		old := c.order[0]
-		c.order = c.order[1:]
-		c.bytes -= len(c.items[old].entry.data) + entryCost
-		delete(c.items, old)
-	}
 }

@@ -5,11 +5,13 @@
 //
 // Opening and reading happen on the engine's bounded pool, never on the loop; a
 // connection holds one chunk (64 KiB) of a large file, and the next one is read
-// when the peer can take it. Small files that are asked for often come from a
-// bounded cache, which looks at the file again at most once a second.
+// when the peer can take it. Small files that are asked for often lie ready to be
+// sent in a bounded cache, without a system call but the socket's; a file in it
+// is looked at again about once a second (Options.CacheTime).
 package mount
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -34,8 +36,17 @@ type Options struct {
 	DotFiles bool
 	// NoPrecompressed ignores .br and .gz neighbours.
 	NoPrecompressed bool
-	// CacheBytes bounds the cache of small files; 0: 16 MiB, negative: none.
+	// CacheBytes bounds the memory of the cache, in which files of up to 64 KiB
+	// lie ready to be sent, those that are asked for before others; 0: 16 MiB,
+	// negative: no cache.
 	CacheBytes int
+	// CacheFiles bounds the number of files in it; 0: 4096, negative: no cache.
+	CacheFiles int
+	// CacheTime is how long a file in the cache is served without a look at it:
+	// what has changed, is replaced or gone is seen after that time at the
+	// latest. 0: one second; negative: never again, for files that do not
+	// change while the program runs.
+	CacheTime time.Duration
 	// FollowLinks lets Dir follow symbolic links out of the folder.
 	FollowLinks bool
 }
@@ -83,11 +94,13 @@ func Files(path string, fsys fs.FS, opts ...Options) core.Mount {
 		t.index = t.opt.Index
 	}
 	t.cacheControl = t.opt.Cache.String()
-	t.cache.max = t.opt.CacheBytes
-	if t.cache.max == 0 {
-		t.cache.max = 16 << 20
+	t.believe = cmp.Or(t.opt.CacheTime, time.Second)
+	t.cache.init(cmp.Or(t.opt.CacheBytes, 16<<20), cmp.Or(t.opt.CacheFiles, 4096))
+	return core.Mount{
+		Path:          path,
+		HTTP:          func(*core.Conn) core.HTTPHandler { return &handler{t: t} },
+		ReuseRequests: true,
 	}
-	return core.Mount{Path: path, HTTP: func(c *core.Conn) core.HTTPHandler { return &handler{t: t, c: c} }}
 }
 
 // Dir is Files on a folder. Symbolic links that lead out of it are not followed

@@ -76,7 +76,7 @@ func (t *tree) header(e *entry) core.Header {
 	if !e.mtime.IsZero() {
 		h = append(h, core.Field{Name: "last-modified", Value: e.mtime.UTC().Format(httpTime)})
 	}
-	if e.vary {
+	if e.near != 0 {
 		h = append(h, core.Field{Name: "vary", Value: "accept-encoding"})
 	}
 	if e.coding != "" {
