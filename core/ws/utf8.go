@@ -1,9 +1,6 @@
 package ws
 
-import (
-	"encoding/binary"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // UTF8 checks UTF-8 piece by piece (RFC 3629): it carries the beginning of a
 // character that a piece cut off. The decoder uses one; what an extension has to
@@ -29,7 +26,7 @@ func (s *UTF8) Add(p []byte) bool {
 		return true
 	}
 	whole, ok := wholeRunes(p)
-	if !ok || !utf8.Valid(p[:whole]) {
+	if !ok || !validText(p[:whole]) {
 		return false
 	}
 	if rest := p[whole:]; len(rest) > 0 {
@@ -74,20 +71,9 @@ func wholeRunes(p []byte) (n int, ok bool) {
 			return len(p), true
 		}
 	}
-	return len(p), true // utf8.Valid says what is wrong
+	return len(p), true // validText says what is wrong
 }
 
 // canBegin reports whether an incomplete sequence may still become a character.
 // FullRune is true as soon as that is impossible.
 func canBegin(p []byte) bool { return !utf8.FullRune(p) }
-
-// skipASCII returns p from its first non-ASCII word on.
-func skipASCII(p []byte) []byte {
-	for len(p) >= 8 && binary.LittleEndian.Uint64(p)&0x8080808080808080 == 0 {
-		p = p[8:]
-	}
-	for len(p) > 0 && p[0] < 0x80 {
-		p = p[1:]
-	}
-	return p
-}
