@@ -21,13 +21,15 @@ var bare = map[string]func(addr string, ready func()) error{
 
 // bareOf names the engine that a loop is compared with.
 func bareOf(loop string) string {
-	for prefix, name := range map[string]string{"gnet-": "gnet", "evio": "evio"} {
-		if strings.HasPrefix(loop, prefix) {
-			return name
-		}
-	}
-	if loop == "gnet" && bare["netpoll"] != nil {
+	switch {
+	case strings.HasPrefix(loop, "gnet-"):
+		return "gnet"
+	case strings.HasPrefix(loop, "evio"):
+		return "evio"
+	case loop == "gnet":
 		return "netpoll"
+	case loop == "external" || loop == "poll2":
+		return "poll2"
 	}
 	return "epoll"
 }

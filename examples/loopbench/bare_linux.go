@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"slices"
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
@@ -9,6 +10,7 @@ import (
 
 func init() {
 	bare["epoll"] = bareEpoll
+	bare["poll2"] = barePoll2
 	bare["netpoll"] = bareNetpoll
 }
 
@@ -35,6 +37,7 @@ type echoer struct {
 	lfd int
 	buf [64 << 10]byte
 	add func(fd int) error
+	del func(fd int) // before it is closed; nil: the system sees to it
 }
 
 func (e *echoer) ready(fd int) error {
@@ -53,6 +56,9 @@ func (e *echoer) ready(fd int) error {
 		_, err = unix.Write(fd, e.buf[:n])
 	}
 	if n == 0 || err != nil && err != unix.EAGAIN {
+		if e.del != nil {
+			e.del(fd)
+		}
 		unix.Close(fd)
 	}
 	return nil
@@ -82,6 +88,43 @@ func bareEpoll(addr string, ready func()) error {
 		}
 		for i := range max(n, 0) {
 			if err := e.ready(int(events[i].Fd)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// barePoll2 is the same with poll(2), which is asked about all connections each
+// time.
+func barePoll2(addr string, ready func()) error {
+	lfd, err := listener(addr)
+	if err != nil {
+		return err
+	}
+	var fds []unix.PollFd
+	e := &echoer{lfd: lfd}
+	e.add = func(fd int) error {
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+		return nil
+	}
+	e.del = func(fd int) {
+		fds = slices.DeleteFunc(fds, func(p unix.PollFd) bool { return p.Fd == int32(fd) })
+	}
+	if err := e.add(lfd); err != nil {
+		return err
+	}
+	ready()
+	for {
+		if _, err := unix.Poll(fds, -1); err == unix.EINTR {
+			continue
+		} else if err != nil {
+			return err
+		}
+		for i := 0; i < len(fds); i++ {
+			if fds[i].Revents == 0 {
+				continue
+			}
+			if err := e.ready(int(fds[i].Fd)); err != nil {
 				return err
 			}
 		}

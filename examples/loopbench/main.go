@@ -6,15 +6,15 @@
 //	go run ./examples/loopbench -loops gnet,evio -conns 64 -depth 16
 //
 // Every server is a process of its own on one processor's worth of Go (-procs).
-// The two of a pair take turns in short slices, and the ratio is the median over
-// the pairs, so that a machine whose speed drifts does not decide.
+// The two of a pair take turns in short slices, every other time in the opposite
+// order, and the ratio is the median over the pairs with its 95 % interval, so that
+// a machine whose speed drifts does not decide.
 package main
 
 import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +71,7 @@ func plan(conns, depth string) (work [][2]int, err error) {
 }
 
 func measure(loops []string, work [][2]int, o options) error {
-	fmt.Println("| loop | beside | conns x in flight | CPU us/message | bare | ratio (median) | of pairs | messages per CPU second |")
+	fmt.Println("| loop | beside | conns x in flight | CPU us/message | bare | ratio (median) | 95 % interval | messages per CPU second |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for _, name := range loops {
 		bare := bareOf(name)
@@ -81,20 +81,19 @@ func measure(loops []string, work [][2]int, o options) error {
 			if err != nil {
 				return fmt.Errorf("%s beside %s: %w", name, bare, err)
 			}
+			lo, hi := interval(r.ratios)
 			fmt.Printf("| %s | %s | %d x %d | %.2f | %.2f | %.2f | %.2f..%.2f | %.0f |\n", name, bare, o.conns, o.depth,
-				r.ours*1e6, r.bare*1e6, r.median(), r.ratios[0], r.ratios[len(r.ratios)-1], 1/r.ours)
+				r.ours*1e6, r.bare*1e6, median(r.ratios), lo, hi, 1/r.ours)
 		}
 	}
 	return nil
 }
 
-// result is CPU seconds per message, medians, and the ratios of all pairs, sorted.
+// result is CPU seconds per message, medians, and the ratios of all pairs.
 type result struct {
 	ours, bare float64
 	ratios     []float64
 }
-
-func (r *result) median() float64 { return r.ratios[len(r.ratios)/2] }
 
 // pair lets the two servers take turns.
 func pair(name, bare string, o options) (r result, err error) {
@@ -108,26 +107,23 @@ func pair(name, bare string, o options) (r result, err error) {
 		return r, err
 	}
 	defer b.stop()
-	var ours, theirs []float64
+	both := [2]*server{a, b}
+	var cost [2][]float64
 	for i := range o.rounds + 1 {
-		x, err := a.slice(o.slice)
-		if err != nil {
-			return r, err
-		}
-		y, err := b.slice(o.slice)
-		if err != nil {
-			return r, err
+		var now [2]float64
+		for k := range both {
+			k ^= i & 1
+			if now[k], err = both[k].slice(o.slice); err != nil {
+				return r, err
+			}
 		}
 		if i == 0 {
 			continue // warms up
 		}
-		ours, theirs = append(ours, x), append(theirs, y)
-		r.ratios = append(r.ratios, x/y)
+		cost[0], cost[1] = append(cost[0], now[0]), append(cost[1], now[1])
+		r.ratios = append(r.ratios, now[0]/now[1])
 	}
-	slices.Sort(ours)
-	slices.Sort(theirs)
-	slices.Sort(r.ratios)
-	r.ours, r.bare = ours[len(ours)/2], theirs[len(theirs)/2]
+	r.ours, r.bare = median(cost[0]), median(cost[1])
 	return r, nil
 }
 
