@@ -86,10 +86,10 @@ func (th *Thread) checkVerb(what string) {
 const anyGoroutine = 0
 
 // closed is the last callback.
-func (c *Conn) closed() {
+func (c *Conn) closed(err error) {
 	if h, ok := c.link.role.handler(c).(ClosedHandler); ok {
 		c.calling("Closed")
-		h.Closed(c, c.cause())
+		h.Closed(c, err)
 		c.called()
 	}
 }

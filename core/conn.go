@@ -232,7 +232,9 @@ func (c *Conn) end(err error) {
 	if c.state == stDead {
 		return
 	}
-	c.because(err)
+	if cause := c.cause(); cause != nil {
+		err = cause
+	}
 	c.state = stClosing
 	c.flags &^= cfAsked | cfUnchoke | cfClose
 	if x := c.x; x != nil {
@@ -245,7 +247,7 @@ func (c *Conn) end(err error) {
 	}
 	if c.flags&cfOpened != 0 {
 		c.flags &^= cfOpened
-		c.closed()
+		c.closed(err)
 	}
 	c.state = stDead
 	c.leave()

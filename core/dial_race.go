@@ -216,7 +216,7 @@ func (r *dialRace) won(l *link, d dialDest) {
 	r.lost(l)
 	r.finish()
 	if th.kernel == nil && d.addr.IsValid() {
-		th.eng.tune(int(l.fd))
+		th.eng.tune(int(l.fd), false)
 	}
 	th.cur = nil // the attempt's service has nothing left to send
 	defer th.dropAttempt(l)

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -70,6 +71,9 @@ type TransportError struct {
 
 func (e *TransportError) Error() string { return "core: " + e.Op + ": " + e.Err.Error() }
 func (e *TransportError) Unwrap() error { return e.Err }
+
+// errReset is how most connections end that end without a goodbye.
+var errReset = &TransportError{Op: "read", Err: syscall.ECONNRESET}
 
 // errPeerGone is a TransportError for an end of stream without a goodbye.
 var errPeerGone = &TransportError{Op: "read", Err: errors.New("the peer closed the connection")}

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"syscall"
+
 	"anyloop/core/loop"
 )
 
@@ -200,6 +202,10 @@ func (l *link) endOfStream() {
 func (l *link) readFailed(err error) {
 	if l.is(lfHangup) || l.is(lfFinish) {
 		l.doom(l.cause())
+		return
+	}
+	if err == error(syscall.ECONNRESET) {
+		l.doom(errReset)
 		return
 	}
 	l.doom(&TransportError{Op: "read", Err: err})

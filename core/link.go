@@ -103,7 +103,7 @@ func (l *link) is(f linkFlags) bool { return l.flags&f != 0 }
 // keep returns the store, making it.
 func (l *link) keep() *linkStore {
 	if l.store == nil {
-		l.store = &linkStore{}
+		l.store = l.th.newStore()
 	}
 	return l.store
 }
@@ -111,7 +111,27 @@ func (l *link) keep() *linkStore {
 // shrink drops the store when nothing is in it.
 func (l *link) shrink() {
 	if s := l.store; s != nil && s.wire == nil && s.rest == nil && s.ref == nil && s.tail == nil && s.into == nil && s.err == nil {
+		l.th.oldStore(s)
 		l.store = nil
+	}
+}
+
+// newStore returns an empty store, a used one if there is one.
+func (th *Thread) newStore() *linkStore {
+	n := len(th.stores)
+	if n == 0 {
+		return &linkStore{}
+	}
+	s := th.stores[n-1]
+	th.stores = th.stores[:n-1]
+	return s
+}
+
+// oldStore keeps a store for reuse: only its link has known it.
+func (th *Thread) oldStore(s *linkStore) {
+	if len(th.stores) < spareRoles {
+		*s = linkStore{}
+		th.stores = append(th.stores, s)
 	}
 }
 

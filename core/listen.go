@@ -102,7 +102,7 @@ func (th *Thread) welcome(to *Thread, s *site, fd int, peer peerName) {
 		return
 	}
 	if th.kernel == nil && s.tcp {
-		e.tune(fd)
+		e.tune(fd, s.quick)
 	}
 	to.load.Add(1)
 	if to == th {
@@ -116,9 +116,11 @@ func (th *Thread) welcome(to *Thread, s *site, fd int, peer peerName) {
 	}
 }
 
-// tune sets the options of a TCP connection.
-func (e *Engine) tune(fd int) {
-	sys.SetNoDelay(fd, true)
+// tune sets the options of a TCP connection; one that is quick has TCP_NODELAY.
+func (e *Engine) tune(fd int, quick bool) {
+	if !quick {
+		sys.SetNoDelay(fd, true)
+	}
 	if ka := e.cfg.KeepAlive; ka.Idle > 0 {
 		if err := sys.SetKeepAlive(fd, ka.Idle, ka.Interval, ka.Probes); err != nil {
 			e.log.Warn("keepalive", "err", err)
@@ -137,7 +139,7 @@ func (th *Thread) ownSocket(fd int, vh *VirtualHost) error {
 	if !sys.IsTCP(fd) {
 		return nil
 	}
-	th.eng.tune(fd)
+	th.eng.tune(fd, false)
 	if vh != nil && vh.cfg.BindInterface {
 		return sys.BindToDevice(fd, vh.cfg.Interface)
 	}

@@ -280,7 +280,7 @@ func (r *h1Role) unroute(l *link) {
 	}
 	c := l.own()
 	c.flags &^= cfAsked | cfUnchoke | cfOpened
-	c.closed()
+	c.closed(c.cause())
 	r.h, r.mount, r.bind = nil, nil, nil
 	c.unbind()
 	c.stopTimer()

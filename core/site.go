@@ -21,6 +21,7 @@ type site struct {
 	opts  sys.ListenOptions // of the vhost that came first
 	plain bool              // they are what an Addr means by itself
 	tcp   bool
+	quick bool                   // its connections are born with TCP_NODELAY
 	bound string                 // written before its sockets are watched
 	where atomic.Pointer[string] // the same, for anybody
 	path  sys.FileID             // of a unix socket that is ours

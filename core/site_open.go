@@ -39,7 +39,21 @@ func (s *site) open(given net.Listener) ([]sock, error) {
 			return nil, err
 		}
 	}
+	s.quick = s.tcp && o.makeQuick()
 	return s.opened(o), nil
+}
+
+// makeQuick sees to it that what these sockets accept is born with TCP_NODELAY. Of
+// a listener that we have not opened it is not known whether that works.
+func (o *openSockets) makeQuick() bool {
+	for _, fds := range o.FDs {
+		for _, fd := range fds {
+			if !sys.ListenNoDelay(fd) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // opened takes sockets over.

@@ -52,8 +52,9 @@ type Thread struct {
 	bell     bell
 	posts    postQueue
 	headers  headerPool
-	spareH1  []*h1Role  // for the next connections
-	spareReq []*Request // for the next requests
+	spareH1  []*h1Role    // for the next connections
+	spareReq []*Request   // for the next requests
+	stores   []*linkStore // for the next links in need
 	shakes   shakes
 	large    largeBufs
 	fed      *Assembler    // was given a piece of an unfinished message in this Receive

@@ -61,6 +61,9 @@ func BindToDevice(int, string) error { return ErrUnsupported }
 // FromListener is not supported here.
 func FromListener(net.Listener) (int, error) { return -1, ErrUnsupported }
 
+// ListenNoDelay is not supported here.
+func ListenNoDelay(int) bool { return false }
+
 // SetNoDelay is not supported here.
 func SetNoDelay(int, bool) error { return ErrUnsupported }
 

@@ -81,6 +81,7 @@ func TestListenLocalhostAndAccept(t *testing.T) {
 	if _, _, e := io.Accept(fds[0]); e != syscall.EAGAIN {
 		t.Errorf("nobody there: %v", e)
 	}
+	inherits := ListenNoDelay(fds[0])
 	_, port, _ := net.SplitHostPort(bound)
 	c, err := net.Dial("tcp4", "127.0.0.1:"+port)
 	if err != nil {
@@ -99,6 +100,9 @@ func TestListenLocalhostAndAccept(t *testing.T) {
 	}
 	if v, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE); v == 0 {
 		t.Error("keepalive is off")
+	}
+	if v, _ := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); v == 0 && inherits {
+		t.Error("TCP_NODELAY is not inherited")
 	}
 	if err := SetNoDelay(fd, true); err != nil {
 		t.Error(err)
