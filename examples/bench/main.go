@@ -24,6 +24,9 @@ import (
 	"anyloop/examples/bench/internal/plain"
 	"anyloop/examples/bench/internal/proc"
 	"anyloop/examples/bench/internal/serve"
+	"anyloop/examples/bench/scalebench"
+	"anyloop/examples/bench/stormbench"
+	"anyloop/examples/bench/stormbench/crowd"
 	"anyloop/examples/bench/tlsbench"
 )
 
@@ -36,10 +39,14 @@ var commands = []struct {
 	{"echo", "WebSocket: CPU per message, latency, memory of idle connections", echobench.Echo},
 	{"http", "HTTP/1.1: CPU per request for a small file", echobench.HTTP},
 	{"tls", "memory, handshakes and echoes over TLS", tlsbench.Main},
+	{"scale", "memory and wake-ups of many idle connections", scalebench.Main},
+	{"storm", "echoes beside storms of connections and mass disconnects", stormbench.Storm},
+	{"latency", "at full load, at a fixed rate, and beside greedy peers", stormbench.Latency},
 }
 
 func main() {
-	proc.Main(map[string]proc.Role{"serve": serve.Role, "load": load.Role, "peer": peer.Role, "plain": plain.Role})
+	proc.Main(map[string]proc.Role{"serve": serve.Role, "load": load.Role, "peer": peer.Role, "plain": plain.Role,
+		"crowd": crowd.Role, "counted": scalebench.Role})
 	if len(os.Args) > 1 {
 		for _, c := range commands {
 			if c.name != os.Args[1] {
