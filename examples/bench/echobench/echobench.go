@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"anyloop/examples/bench/internal/chart"
 	"anyloop/examples/bench/internal/report"
 )
 
@@ -80,7 +81,7 @@ func run(name string, args []string, usual func(*row) bool) error {
 		return out.write(r)
 	}
 	if *quick {
-		b.pairs, b.slice, b.starts = 3, 50*time.Millisecond, 1
+		b.quick(f)
 	}
 	if b.pairs < 1 || b.slice <= 0 || b.starts < 1 {
 		return errors.New("-pairs, -slice and -starts must be positive")
@@ -101,9 +102,31 @@ func run(name string, args []string, usual func(*row) bool) error {
 	return nil
 }
 
+// quick makes everything short that was not said to be otherwise.
+func (b *bench) quick(f *flag.FlagSet) {
+	short := map[string]func(){
+		"pairs":  func() { b.pairs = 3 },
+		"slice":  func() { b.slice = 50 * time.Millisecond },
+		"starts": func() { b.starts = 1 },
+	}
+	f.Visit(func(given *flag.Flag) { delete(short, given.Name) })
+	for _, set := range short {
+		set()
+	}
+}
+
 // write prints the report, and writes it where it is to be.
 func (o output) write(r *report.Report) error {
 	r.Print(os.Stdout)
+	if o.svg != "" {
+		f, err := os.Create(o.svg)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(chart.Draw(f, r), f.Close()); err != nil {
+			return err
+		}
+	}
 	if o.dir != "" {
 		file, err := r.Save(o.dir)
 		if err != nil {
@@ -166,11 +189,17 @@ func (b *bench) run() (*report.Report, error) {
 	plan := b.plan()
 	expected := b.expected(plan)
 	fmt.Fprintf(b.progress, "%d comparisons; it takes about %s\n", plan.comparisons(), expected.Round(time.Second))
-	defer b.bound(3*expected + time.Minute)()
+	most := 3*expected + time.Minute
+	defer b.bound(most + 2*time.Minute)()
 	r := &report.Report{When: began, Pairs: b.pairs, Slice: b.slice, Machine: b.machine(), Versions: b.versions(plan)}
 	for _, step := range plan {
 		fmt.Fprintf(b.progress, "%s beside %s (%d s)\n", step.row.name, step.reference, int(time.Since(began).Seconds()))
-		results := b.step(&step)
+		var results []report.Result
+		if time.Since(began) < most {
+			results = b.step(&step)
+		} else {
+			results = step.skipped(fmt.Errorf("not measured: it already takes more than %s", most.Round(time.Second)))
+		}
 		if n := len(r.Rows); n == 0 || r.Rows[n-1].Name != step.row.name {
 			r.Rows = append(r.Rows, report.Row{Name: step.row.name, About: step.row.about, Unit: step.row.unit})
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"anyloop/examples/bench/internal/plain"
 	"anyloop/examples/bench/internal/report"
 )
 
@@ -67,9 +68,21 @@ func (b *bench) expected(p plan) (d time.Duration) {
 			continue
 		}
 		slices := n + 1 + b.pairs*(n+(n+1)/2) // the first of each warms up
-		d += up*time.Duration(n+1) + time.Duration(slices)*(b.slice*time.Duration(s.row.stretch)+3*time.Millisecond)
+		slice := b.slice*time.Duration(s.row.stretch) + 3*time.Millisecond
+		if s.row.work.Kind != plain.Connect { // all connections have their turn
+			slice += time.Duration(s.row.work.Conns) * 10 * time.Microsecond
+		}
+		d += up*time.Duration(n+1) + time.Duration(slices)*slice
 	}
 	return d
+}
+
+// skipped is what there is of a step that was not made.
+func (s *step) skipped(why error) (all []report.Result) {
+	for _, name := range s.servers {
+		all = append(all, report.Result{Server: name, Reference: s.reference, Failed: why.Error()})
+	}
+	return append([]report.Result{{Server: s.reference, Failed: why.Error()}}, all...)
 }
 
 // step measures a reference and those that are compared with it, two at a time.

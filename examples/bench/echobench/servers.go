@@ -73,8 +73,19 @@ func servers() []server {
 var peers = []server{
 	{name: "raw", raw: true, kinds: noMembers},
 	{name: "rawws", kinds: noMembers},
+	{name: "rawpoll", raw: true, kinds: noMembers, only: engineRows},
 	{name: "baregnet", raw: true, kinds: noMembers, only: engineRows, module: "github.com/panjf2000/gnet/v2"},
+	{name: "bareevio", raw: true, kinds: noMembers, only: engineRows, module: "github.com/tidwall/evio"},
 	{name: "gnet", kinds: webSocket, module: "github.com/panjf2000/gnet/v2"},
+	{name: "gobwas", kinds: webSocket, module: "github.com/gobwas/ws"},
+	{name: "gobwas-epoll", kinds: webSocket, module: "github.com/gobwas/ws"},
+	{name: "gws", kinds: webSocket, module: "github.com/lxzan/gws"},
+	{name: "gorilla", kinds: webSocket, module: "github.com/gorilla/websocket"},
+	{name: "coder", kinds: webSocket, module: "github.com/coder/websocket"},
+	{name: "nbio", kinds: webSocket, module: "github.com/lesismal/nbio"},
+	{name: "nbio-inline", kinds: webSocket, module: "github.com/lesismal/nbio"},
+	{name: "fasthttp", kinds: files, module: "github.com/valyala/fasthttp"},
+	{name: "nethttp", kinds: files},
 }
 
 // startPeer starts a server of package peer.
