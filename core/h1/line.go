@@ -179,33 +179,6 @@ func cutAbsolute(target []byte) (rest, host []byte, at int, ok bool) {
 	return nil, nil, 0, false
 }
 
-// takeFields reads the field lines at the front of p that are whole and as they
-// should be, which nearly all are, in one pass over each, and returns how many
-// bytes they were. What is left is the end of the head, or incomplete, or wrong:
-// the caller finds out which.
-func takeFields(p []byte, t *header.Table) (n int) {
-	for {
-		q := p[n:]
-		i := header.TokenEnd(q)
-		if i == 0 || i == len(q) || q[i] != ':' {
-			return n
-		}
-		v := i + 1
-		for v < len(q) && (q[v] == ' ' || q[v] == '\t') {
-			v++
-		}
-		end := v + header.ValueEnd(q[v:])
-		size := end
-		if size < len(q) && q[size] == '\r' {
-			size++
-		}
-		if size == len(q) || q[size] != '\n' || t.Add(q[:i], header.Trim(q[v:end])) != nil {
-			return n
-		}
-		n += size + 1
-	}
-}
-
 // parseField reads "field-name ":" OWS field-value OWS" (RFC 9112 5).
 func parseField(line []byte, t *header.Table) error {
 	if line[0] == ' ' || line[0] == '\t' {

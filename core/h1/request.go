@@ -130,7 +130,7 @@ func (ps *Parser) Next(p []byte, r *Request, t *header.Table, lim *Limits) (done
 	}
 	for {
 		if ps.state == inFields && ps.seen == 0 {
-			n += takeFields(p[n:], t)
+			n += t.AddLines(p[n:])
 		}
 		line, size, ok := ps.next(p[n:])
 		if !ok {

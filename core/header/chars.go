@@ -44,6 +44,16 @@ var lower = func() (t [256]byte) {
 	return t
 }()
 
+// lowerToken maps the bytes of tokens to lower case, and others to 0.
+var lowerToken = func() (t [256]byte) {
+	for c := range t {
+		if chars[c]&charToken != 0 {
+			t[c] = lower[c]
+		}
+	}
+	return t
+}()
+
 // IsTokenChar reports whether c may stand in a token.
 func IsTokenChar(c byte) bool { return chars[c]&charToken != 0 }
 
@@ -97,16 +107,6 @@ func ValueEnd(b []byte) int {
 		i++
 	}
 	return i
-}
-
-// TokenEnd returns how many bytes at the front of b belong to a token.
-func TokenEnd(b []byte) int {
-	for i, c := range b {
-		if chars[c]&charToken == 0 {
-			return i
-		}
-	}
-	return len(b)
 }
 
 // toLower maps the ASCII letters in b to lower case.

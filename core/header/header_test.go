@@ -171,12 +171,6 @@ func TestWords(t *testing.T) {
 					if !slices.Equal(low, want) {
 						t.Fatalf("toLower(%q) = %q, want %q", b, low, want)
 					}
-					if end = n; !IsToken(b) {
-						end = slices.IndexFunc(b, func(c byte) bool { return !IsTokenChar(c) })
-					}
-					if got := TokenEnd(b); got != end {
-						t.Fatalf("TokenEnd(%q) = %d, want %d", b, got, end)
-					}
 				}
 			}
 		}
@@ -227,5 +221,51 @@ func TestNames(t *testing.T) {
 		}
 		tb.Reset()
 		check("reset")
+	}
+}
+
+// TestAddLines: whole lines that are as they should be, and no others.
+func TestAddLines(t *testing.T) {
+	long := strings.Repeat("n", longName)
+	for _, c := range []struct {
+		in   string
+		want string // name=value of what was taken
+		left string
+	}{
+		{"", "", ""},
+		{"\r\n", "", "\r\n"},
+		{"A: b\r\n\r\n", "a=b", "\r\n"},
+		{"A:b\nC: \t d e \t\r\nE:\r\nF: \n\n", "a=b c=d e e= f=", "\n"},
+		{"Host: h\r\nX: y", "host=h", "X: y"},
+		{"Host: h\r\nX: y\r", "host=h", "X: y\r"},
+		{"a: b\r\n folded\r\n", "a=b", " folded\r\n"},
+		{"a : b\r\n", "", "a : b\r\n"},
+		{": b\r\n", "", ": b\r\n"},
+		{"a\r\n", "", "a\r\n"},
+		{"a: b\rc\r\n", "", "a: b\rc\r\n"},
+		{"a: b\x00\r\n", "", "a: b\x00\r\n"},
+		{"a\xff: b\r\n", "", "a\xff: b\r\n"},
+		{"a: \xff\tb\r\n", "a=\xff\tb", ""},
+		{long[1:] + ":b\n", long[1:] + "=b", ""},
+		{long + ":b\n", long + "=b", ""},
+		{long + "n:b\n", "", long + "n:b\n"},
+		{"a:1\nb:2\nc:3\nd:4\ne:5\n", "a=1 b=2 c=3 d=4", "e:5\n"}, // fields
+		{"a:" + strings.Repeat("v", 199) + "\n", "a=" + strings.Repeat("v", 199), ""},
+		{"a:" + strings.Repeat("v", 200) + "\nb:\n", "", "a:" + strings.Repeat("v", 200) + "\nb:\n"}, // bytes
+	} {
+		var tb Table
+		tb.Init(200, 4)
+		n := tb.AddLines([]byte(c.in))
+		var got []string
+		for i := range tb.Len() {
+			name, value := tb.At(i)
+			got = append(got, string(name)+"="+string(value))
+			if id := nameOf(name); id != NoName && string(tb.First(id)) != string(value) {
+				t.Errorf("%q: %s is not found", c.in, name)
+			}
+		}
+		if all := strings.Join(got, " "); all != c.want || c.in[n:] != c.left {
+			t.Errorf("%q: %q, left %q; want %q, %q", c.in, all, c.in[n:], c.want, c.left)
+		}
 	}
 }
