@@ -100,7 +100,6 @@ func (c *cache) put(path string, a accepts, b *believed) {
 	} else {
 		it = &cached{path: path, a: a}
 		it.state.Store(b)
-		it.used.Store(true)
 		c.bytes += b.entry.cost() + len(path)
 		c.ring = append(c.ring, it)
 		slot := c.slot([]byte(path))

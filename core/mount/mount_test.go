@@ -128,6 +128,7 @@ func TestFiles_28_3(t *testing.T) {
 		{"GET", "/a.txt", []string{"If-Unmodified-Since", "Sat, 28 Feb 2026 10:00:00 GMT"}, 412, ""},
 		{"GET", "/big.bin", []string{"Range", "bytes=100000-250000"}, 206, "content-range: bytes 100000-250000/320000"},
 	} {
+		get(t, c.method, base+c.path, c.header...) // the second answer is the cache's, if it can be
 		res, body := get(t, c.method, base+c.path, c.header...)
 		name := fmt.Sprintf("%s %s %v", c.method, c.path, c.header)
 		if res.StatusCode != c.status {

@@ -19,8 +19,7 @@ type handler struct {
 func (h *handler) Request(c *core.Conn, r *core.Request) error {
 	h.release()
 	m := r.Method()
-	plain := m == "GET" || m == "HEAD"
-	a := accepts(0)
+	get, all, a := m == "GET" || m == "HEAD", true, accepts(0)
 	fields := r.Table()
 	for i := range fields.Len() {
 		name, value := fields.At(i)
@@ -28,21 +27,25 @@ func (h *handler) Request(c *core.Conn, r *core.Request) error {
 		case "accept-encoding":
 			a |= h.accepts(value)
 		case "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range":
-			plain = false
+			all = false
 		}
 	}
-	it := h.t.cache.find(r.MountPathBytes(), a)
-	if it != nil && plain {
-		if b := it.state.Load(); h.t.fresh(it, b, c.Thread().Now()) {
-			h.hot = b.entry.whole
-			return c.RequestWritable()
-		}
+	var p place
+	if get {
+		p = h.t.place(r.MountPathBytes(), a, c.Thread().Now())
+	}
+	if p.fresh && all {
+		h.hot = p.b.entry.whole
+		return c.RequestWritable()
 	}
 	if h.slow == nil {
 		h.slow = &transfer{}
 	}
-	*h.slow = transfer{t: h.t, c: c}
-	return h.slow.begin(r, a, it, plain)
+	*h.slow = transfer{t: h.t, c: c, all: all}
+	if !get {
+		return h.slow.status(405)
+	}
+	return h.slow.begin(r, a, p)
 }
 
 // accepts is acceptsOf, with a memory: connections say the same again and again.
@@ -56,18 +59,30 @@ func (h *handler) accepts(value []byte) accepts {
 	return h.a
 }
 
-// fresh reports whether what is known of a file may be served now. In the second
-// half of its time one of those who ask is told no, and looks at the file: so that
-// nobody waits for a file that is asked for all the time.
-func (t *tree) fresh(it *cached, b *believed, now time.Time) bool {
-	age := now.Sub(b.since)
+// place is what the cache knows of a file.
+type place struct {
+	it    *cached // nil: nothing
+	b     *believed
+	fresh bool // it may be served as it is; else the caller is to look at the file
+}
+
+// place finds a file in the cache. In the second half of its time one of those who
+// ask is told to look at it: so that nobody waits for a file that is asked for all
+// the time.
+func (t *tree) place(path []byte, a accepts, now time.Time) place {
+	it := t.cache.find(path, a)
+	if it == nil {
+		return place{}
+	}
+	p := place{it: it, b: it.state.Load()}
+	age := now.Sub(p.b.since)
 	switch {
 	case t.believe < 0 || age < t.believe/2:
-		return true
-	case age >= t.believe:
-		return false
+		p.fresh = true
+	case age < t.believe:
+		p.fresh = !it.asking.CompareAndSwap(false, true)
 	}
-	return !it.asking.CompareAndSwap(false, true)
+	return p
 }
 
 // Writable sends the answer, or the next piece of it.

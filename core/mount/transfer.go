@@ -25,42 +25,33 @@ type transfer struct {
 	buf    []byte
 }
 
-// begin finds out what is asked for. it is its place in the cache, nil for none;
-// all says that there are no conditions.
-func (x *transfer) begin(r *core.Request, a accepts, it *cached, all bool) error {
-	x.path = r.Path()
-	m := r.Method()
-	if m != "GET" && m != "HEAD" {
-		return x.status(405)
+// begin finds out what is asked for; p is what the cache knows of it.
+func (x *transfer) begin(r *core.Request, a accepts, p place) error {
+	x.q.head = r.Method() == "HEAD"
+	if !x.all {
+		x.q = conditionsOf(r)
+	}
+	if p.fresh {
+		x.res.entry = p.b.entry
+		return x.found()
 	}
 	mp := r.MountPath()
-	if mp == "" && x.path != "/" {
+	if x.path = r.Path(); mp == "" && x.path != "/" {
 		return x.redirect()
 	}
 	name, folder, ok := x.t.clean(mp)
 	if !ok {
 		return x.status(404)
 	}
-	x.all, x.q = all, conditions{head: m == "HEAD"}
-	if !all {
-		x.q = conditionsOf(r)
+	now := x.c.Thread().Now()
+	err := x.look(&wanted{path: mp, name: name, folder: folder, a: a, now: now, place: p})
+	if err == nil || p.it == nil {
+		return err
 	}
-	w := &wanted{path: mp, name: name, folder: folder, a: a, now: x.c.Thread().Now()}
-	if it == nil {
-		return x.look(w)
-	}
-	w.it, w.known = it, it.state.Load()
-	if x.t.fresh(it, w.known, w.now) {
-		x.res.entry = w.known.entry
+	p.it.asking.Store(false)
+	if now.Sub(p.b.since) < x.t.believe { // it may be looked at later, too
+		x.res.entry = p.b.entry
 		return x.found()
-	}
-	err := x.look(w)
-	if err != nil {
-		it.asking.Store(false)
-		if w.now.Sub(w.known.since) < x.t.believe { // it may be looked at later, too
-			x.res.entry = w.known.entry
-			return x.found()
-		}
 	}
 	return err
 }
@@ -72,8 +63,7 @@ type wanted struct {
 	folder bool
 	a      accepts
 	now    time.Time
-	it     *cached // its place in the cache, nil for none
-	known  *believed
+	place  place
 }
 
 // look has a worker look at the file.
@@ -105,11 +95,11 @@ func (x *transfer) look(w *wanted) error {
 
 // look is lookup by way of the cache.
 func (t *tree) look(w *wanted) result {
-	if w.it != nil {
-		defer w.it.asking.Store(false)
-		if t.unchanged(w.known) {
-			t.cache.put(w.path, w.a, &believed{w.known.entry, w.now})
-			return result{entry: w.known.entry}
+	if p := w.place; p.it != nil {
+		defer p.it.asking.Store(false)
+		if t.unchanged(p.b) {
+			t.cache.put(w.path, w.a, &believed{p.b.entry, w.now})
+			return result{entry: p.b.entry}
 		}
 	}
 	res := t.lookup(w.name, w.folder, w.a)
