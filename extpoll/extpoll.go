@@ -40,6 +40,9 @@ type Set struct {
 	hosts []*hosted
 	now   loop.PollFD // the entry being served: a copy, since the array may move
 	walk  bool
+	busy  bool // the last wait found something
+	asks  uint64
+	brief brief
 }
 
 // New returns an empty set.
@@ -108,6 +111,9 @@ func (s *Set) Interest(fd int) (ev loop.Events, ok bool) {
 // lets core handle its descriptors, calls mine for each ready descriptor that is
 // the application's, and does core's pending work. mine may add, change and
 // remove descriptors; its PollFD is a copy, valid until it returns.
+//
+// On Linux the first 50 µs of a wait that follows work keep the goroutine's
+// processor from others, if peers have answered that fast before.
 func (s *Set) Turn(d time.Duration, mine func(p *loop.PollFD)) error {
 	if _, err := s.Wait(d); err != nil {
 		return err
@@ -123,8 +129,8 @@ func (s *Set) Wait(d time.Duration) (n int, err error) {
 	for _, h := range s.hosts {
 		d = h.svc.AdjustTimeout(d)
 	}
-	n, err = unix.Poll(s.fds, loop.Millis(d))
-	if err == nil {
+	n, err = s.poll(loop.Millis(d))
+	if s.busy = n > 0; err == nil {
 		return n, nil
 	}
 	for i := range s.fds {
@@ -134,6 +140,20 @@ func (s *Set) Wait(d time.Duration) (n int, err error) {
 		return 0, nil
 	}
 	return 0, fmt.Errorf("extpoll: %w", err)
+}
+
+// poll waits. While there is work, the system is asked for a moment without telling
+// Go's scheduler (see brief); only when that finds nothing does the ordinary,
+// blocking call follow, in which other goroutines have the processor.
+func (s *Set) poll(ms int) (n int, err error) {
+	if s.busy && ms != 0 {
+		s.asks++
+		if n = s.brief.wait(s.fds, true); n > 0 {
+			return n, nil
+		}
+	}
+	s.asks++
+	return unix.Poll(s.fds, ms)
 }
 
 // Each is the second part of Turn: every ready descriptor goes to core, and to

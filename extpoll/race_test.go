@@ -1,0 +1,5 @@
+//go:build race
+
+package extpoll
+
+const raceEnabled = true
