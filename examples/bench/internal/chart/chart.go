@@ -4,9 +4,11 @@
 package chart
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,12 +47,12 @@ const (
 )
 
 const style = `
- .page{fill:#ffffff;stroke:#d0d7de} text{fill:#1f2328;font:12px -apple-system,"Segoe UI",Helvetica,Arial,sans-serif}
+ .value{paint-order:stroke;stroke:#ffffff;stroke-width:3px} .page{fill:#ffffff;stroke:#d0d7de} text{fill:#1f2328;font:12px -apple-system,"Segoe UI",Helvetica,Arial,sans-serif}
  .name{text-anchor:end} .title{font-size:17px;font-weight:600} .head{font-size:13px;font-weight:600} .note{font-size:11px;fill:#59636e}
  .ours{fill:#0969da} .peer{fill:#8c959f} .floor{fill:#c8d1da} .us{font-weight:600}
  .whisker{stroke:#1f2328;stroke-width:1} .line{stroke:#cf222e;stroke-width:1;stroke-dasharray:3 3}
  @media (prefers-color-scheme:dark){
- .page{fill:#0d1117;stroke:#3d444d} text{fill:#f0f6fc} .note{fill:#9198a1}
+ .value{stroke:#0d1117} .page{fill:#0d1117;stroke:#3d444d} text{fill:#f0f6fc} .note{fill:#9198a1}
  .ours{fill:#4493f8} .peer{fill:#656c76} .floor{fill:#3d444d}
  .whisker{stroke:#f0f6fc} .line{stroke:#f85149}}
 `
@@ -59,28 +61,19 @@ const style = `
 func Draw(w io.Writer, r *report.Report) error {
 	panels := Panels(r)
 	if len(panels) == 0 {
-		return fmt.Errorf("there is nothing to draw: no row of the report has figures")
+		return errors.New("there is nothing to draw: no row of the report has figures")
 	}
+	places, below := arrange(panels)
 	foot := footer(r)
-	high := top
-	for i := 0; i < len(panels); i += columns {
-		high += rowHeight(panels[i:min(i+columns, len(panels))])
-	}
-	below := high
-	high += len(foot)*lineHigh + margin
+	high := below + len(foot)*lineHigh + margin
 	p := &pen{w: w}
 	p.put(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-labelledby="t d">`+"\n", width, high, width, high)
 	p.put("<title id=\"t\">anyloop beside other servers</title>\n<desc id=\"d\">%s</desc>\n<style>%s</style>\n", text(describe(panels)), style)
 	p.put(`<rect class="page" x="0.5" y="0.5" width="%d" height="%d" rx="8"/>`+"\n", width-1, high-1)
 	p.text(margin, 30, "title", "What a server needs: CPU time per message, and memory")
-	p.text(margin, 48, "note", "Shorter is better. All servers on one core of the same machine, in turns; bars begin at zero; whiskers are 95 % intervals.")
-	y := top
-	for i := 0; i < len(panels); i += columns {
-		row := panels[i:min(i+columns, len(panels))]
-		for k, panel := range row {
-			p.panel(margin+k*(panelWidth+gap), y, panel)
-		}
-		y += rowHeight(row)
+	p.text(margin, 48, "note", "Shorter is better. All servers on one core of the same machine, in turns; bars begin at zero; whiskers: "+whiskers(r)+".")
+	for i, panel := range panels {
+		p.panel(places[i].x, places[i].y, panel)
 	}
 	for i, line := range foot {
 		p.text(margin, below+i*lineHigh+4, "note", line)
@@ -91,12 +84,38 @@ func Draw(w io.Writer, r *report.Report) error {
 
 const panelWidth = (width - 2*margin - (columns-1)*gap) / columns
 
-func rowHeight(panels []Panel) int {
-	most := 0
-	for _, p := range panels {
-		most = max(most, len(p.Bars))
+// place is the upper left corner of a panel.
+type place struct{ x, y int }
+
+// arrange puts each panel where there is most room, and returns where all of them end.
+func arrange(panels []Panel) (places []place, below int) {
+	var ends [columns]int
+	for i := range ends {
+		ends[i] = top
 	}
-	return head + most*barSpace + 16
+	for _, p := range panels {
+		best := 0
+		for i := range ends {
+			if ends[i] < ends[best] {
+				best = i
+			}
+		}
+		places = append(places, place{margin + best*(panelWidth+gap), ends[best]})
+		ends[best] += head + len(p.Bars)*barSpace + 16
+	}
+	return places, slices.Max(ends[:])
+}
+
+// whiskers says what the whiskers are.
+func whiskers(r *report.Report) string {
+	for _, row := range r.Rows {
+		for _, x := range row.Results {
+			if x.Ratio.Sure >= 0.95 {
+				return "95 % intervals"
+			}
+		}
+	}
+	return "least and most"
 }
 
 // pen writes, until something goes wrong.
@@ -126,6 +145,9 @@ func (p *pen) panel(x, y int, panel Panel) {
 	}
 	scale := float64(panelWidth-labels-values) / most
 	zero := x + labels
+	if panel.Line > 0 {
+		p.put(`<path class="line" d="M%.1f %dV%d"/>`+"\n", float64(zero)+panel.Line*scale, y+head-4, y+head+len(panel.Bars)*barSpace-2)
+	}
 	for i, b := range panel.Bars {
 		at := y + head + i*barSpace
 		class := "name"
@@ -138,11 +160,19 @@ func (p *pen) panel(x, y int, panel Panel) {
 		if b.High > b.Low {
 			p.put(`<path class="whisker" d="M%.1f %.1fH%.1f"/>`+"\n", float64(zero)+b.Low*scale, float64(at)+barThick/2., end)
 		}
-		p.put(`<text x="%.1f" y="%d">%.*f</text>`+"\n", end+5, at+10, panel.Digits, b.Value)
+		p.put(`<text class="value" x="%.1f" y="%d">%s</text>`+"\n", end+5, at+10, panel.figure(b.Value))
 	}
-	if panel.Line > 0 {
-		p.put(`<path class="line" d="M%.1f %dV%d"/>`+"\n", float64(zero)+panel.Line*scale, y+head-4, y+head+len(panel.Bars)*barSpace-2)
+}
+
+// figure prints a value as the panel's figures are.
+func (p *Panel) figure(x float64) string {
+	s := fmt.Sprintf("%.*f", p.Digits, x)
+	if p.Digits == 0 {
+		for i := len(s) - 3; i > 0; i -= 3 {
+			s = s[:i] + "," + s[i:]
+		}
 	}
+	return s
 }
 
 // describe says in words what our bars say, for those who do not see them.
@@ -151,7 +181,7 @@ func describe(panels []Panel) string {
 	for _, p := range panels {
 		for _, b := range p.Bars {
 			if b.Class == "ours" {
-				all = append(all, fmt.Sprintf("%s, %s: %s %.*f", p.Title, p.Note, b.Label, p.Digits, b.Value))
+				all = append(all, fmt.Sprintf("%s, %s: %s %s", p.Title, p.Note, b.Label, p.figure(b.Value)))
 			}
 		}
 	}

@@ -72,6 +72,9 @@ func worked(row *report.Row, title string) Panel {
 	ref := row.Results[0].Server
 	p := Panel{Title: title, Digits: 2, Line: 1, Note: "CPU per " + row.Unit + ", as a ratio to " + name(ref)}
 	for _, x := range row.With(ref) {
+		if strings.HasPrefix(x.Server, "bare") || x.Server == "rawpoll" {
+			continue // what our loops are compared with
+		}
 		b := Bar{Label: name(x.Server), Class: class(x.Server), Value: x.Ratio.Median, Low: x.Ratio.Low, High: x.Ratio.High}
 		if x.Memory != nil {
 			m := x.Memory.PerConn

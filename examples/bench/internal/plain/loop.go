@@ -46,7 +46,8 @@ type loop struct {
 	between func(t int64) error           // between two waits in a slice; may be nil
 }
 
-// patience is how long a server may keep silent: a bound on a hang.
+// patience is how long a server may keep silent unless Work says otherwise: a bound
+// on a hang.
 const patience = 20 * time.Second
 
 var errSilent = errors.New("the server says nothing")
@@ -60,6 +61,9 @@ func newLoop(w Work) (*loop, error) {
 		return nil, fmt.Errorf("%s: only addresses of this machine are loaded", w.Addr)
 	}
 	w.Depth = max(w.Depth, 1)
+	if w.Patience == 0 {
+		w.Patience = patience
+	}
 	l := &loop{Work: w, events: make([]unix.EpollEvent, 1024), buf: make([]byte, 1<<20), kind: opBinary}
 	l.to.Family, l.to.Addr = unix.AF_INET, [4]byte(a.IP.To4())
 	l.to.Port = uint16(a.Port>>8 | a.Port<<8&0xff00) // network byte order on a little-endian machine

@@ -35,6 +35,8 @@ type Work struct {
 	Depth  int    // messages in flight on each connection; 0 is 1
 	Path   string // Get
 	Body   []byte // Get: what must come
+
+	Patience time.Duration // how long the server may keep silent; 0 is 20 seconds
 }
 
 // Slice is what came of a slice of time. All that was begun in it has ended in it.

@@ -26,7 +26,7 @@ func (l *loop) openAll(n int) error {
 		}
 		if t := now(); l.opens > seen {
 			heard, seen = t, l.opens
-		} else if t-heard > int64(patience) {
+		} else if t-heard > int64(l.Patience) {
 			return fmt.Errorf("%w: %d of %d connections are open", errSilent, l.opens, n)
 		}
 	}
@@ -69,7 +69,7 @@ func (l *loop) slice(d time.Duration) (Slice, error) {
 		l.ending = l.ending || t-began >= int64(d)
 		if l.units != seen {
 			heard, seen = t, l.units
-		} else if t-heard > int64(patience) {
+		} else if t-heard > int64(l.Patience) {
 			return Slice{}, fmt.Errorf("%w: %d of what was begun has not ended", errSilent, l.busy)
 		}
 	}
@@ -108,7 +108,7 @@ func (l *loop) touch() error {
 			if err := l.poll(10); err != nil {
 				return err
 			}
-			if now()-t > int64(patience) {
+			if now()-t > int64(l.Patience) {
 				return fmt.Errorf("%w: %d connections were not answered", errSilent, l.busy)
 			}
 		}
