@@ -25,7 +25,7 @@ type epoll struct {
 	events []unix.EpollEvent
 	n, at  int
 	busy   bool // the last wait found something
-	brief  brief
+	spin   spin
 }
 
 func newEpoll() (poller, error) {
@@ -33,7 +33,7 @@ func newEpoll() (poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &epoll{ep: ep, events: make([]unix.EpollEvent, batch)}, nil
+	return &epoll{ep: ep, events: make([]unix.EpollEvent, batch), spin: spin{clock: ticks}}, nil
 }
 
 func (e *epoll) ctl(op, fd int, ev loop.Events) error {
@@ -58,8 +58,8 @@ func (e *epoll) del(fd int) {
 	e.gens.Set(fd, 0)
 }
 
-// wait: while there is work, the set is asked without telling Go's scheduler, for
-// at most a moment (see brief); only when that finds nothing does the ordinary,
+// wait: while there is work, the set is asked without telling Go's scheduler, once
+// or for a moment (see spin); only when that finds nothing does the ordinary,
 // blocking call follow, in which other goroutines have the processor.
 func (e *epoll) wait(ms, limit int) error {
 	evs := e.events
@@ -68,7 +68,7 @@ func (e *epoll) wait(ms, limit int) error {
 	}
 	e.at = 0
 	if e.busy || ms == 0 {
-		n, errno := e.brief.wait(e.ep, evs, ms != 0)
+		n, errno := e.spin.wait(e.ep, evs, ms != 0)
 		if errno == 0 && (n > 0 || ms == 0) {
 			e.n, e.busy = n, n > 0
 			return nil
