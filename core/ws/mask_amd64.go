@@ -1,13 +1,13 @@
 package ws
 
-// wideMask is whether the processor and the system have AVX2.
-var wideMask = hasAVX2()
+// haveAVX2 is whether the processor and the system have it.
+var haveAVX2 = hasAVX2()
 
 // maskWide masks b, at least wideFrom bytes, by words of 32 bytes: about three
 // times as fast as maskWords while the data is in the cache, which it is when it
 // was just received. It reports false, having done nothing, where it cannot.
 func maskWide(k uint32, b []byte) bool {
-	if !wideMask {
+	if !haveAVX2 {
 		return false
 	}
 	maskAVX2(&b[0], len(b), k)

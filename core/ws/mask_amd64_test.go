@@ -9,7 +9,7 @@ import (
 
 // wideForTest is the wide way for n bytes, nil if there is none.
 func wideForTest(n int) func(key [4]byte, pos int, b []byte) {
-	if !wideMask || n < 32 {
+	if !haveAVX2 || n < 32 {
 		return nil
 	}
 	return func(key [4]byte, pos int, b []byte) { maskAVX2(&b[0], len(b), keyAt(key, pos)) }
@@ -46,8 +46,8 @@ func touchNothing(n int) (stack string) {
 
 // TestMaskWithoutAVX2: what an older processor does is right too.
 func TestMaskWithoutAVX2(t *testing.T) {
-	defer func(was bool) { wideMask = was }(wideMask)
-	wideMask = false
+	defer func(was bool) { haveAVX2 = was }(haveAVX2)
+	haveAVX2 = false
 	for n := range 1100 {
 		checkMask(t, "Mask without AVX2", Mask, n, n%9, n)
 	}

@@ -21,10 +21,6 @@ func (s *UTF8) Add(p []byte) bool {
 			return false
 		}
 	}
-	p = skipASCII(p)
-	if len(p) == 0 {
-		return true
-	}
 	whole, ok := wholeRunes(p)
 	if !ok || !validText(p[:whole]) {
 		return false

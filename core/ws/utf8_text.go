@@ -9,21 +9,40 @@ import (
 // high is the bit that is set in every byte of a character but ASCII.
 const high = 0x8080808080808080
 
-// slowText is how many bytes unicode/utf8 gets to check when no fast way gets
-// further.
-const slowText = 64
-
-// validText is utf8.Valid, several times as fast for text of one script: ASCII
-// with two-byte characters in any mixture (Latin, Greek, Cyrillic, Hebrew,
-// Arabic), and runs of three-byte ones (the rest of the BMP).
+// validText is utf8.Valid, and several times as fast for what is not ASCII.
 func validText(p []byte) bool {
-	for {
-		p = skipFast(p)
-		if len(p) <= slowText {
+	if len(p) < 4*wideText { // often all ASCII, and then a call costs more
+		if p = skipASCII(p); len(p) == 0 {
+			return true
+		}
+	}
+	if len(p) >= wideText {
+		if valid, done := validWide(p); done {
+			return valid
+		}
+	}
+	return validNarrow(p)
+}
+
+// What unicode/utf8 gets to check when no fast way gets further: at first little,
+// for the next characters may be regular again.
+const minSlow, maxSlow = 64, 1024
+
+// validNarrow is validText without wide words: several times as fast as
+// unicode/utf8 for text of one script, ASCII with two-byte characters in any
+// mixture (Latin, Greek, Cyrillic, Hebrew, Arabic) and runs of three-byte ones
+// (the rest of the BMP).
+func validNarrow(p []byte) bool {
+	for slow := minSlow; ; slow = min(2*slow, maxSlow) {
+		rest := skipFast(p)
+		if len(p)-len(rest) > slow {
+			slow = minSlow
+		}
+		if p = rest; len(p) <= slow {
 			return utf8.Valid(p)
 		}
-		n := slowText
-		for n > slowText-3 && !utf8.RuneStart(p[n]) {
+		n := slow
+		for n > slow-3 && !utf8.RuneStart(p[n]) {
 			n--
 		}
 		if !utf8.Valid(p[:n]) {
@@ -54,8 +73,8 @@ func skipFast(p []byte) []byte {
 }
 
 // skipASCII returns p from its first byte on that is not ASCII.
-func skipASCII(p []byte) []byte {
-	p = p[:len(p):len(p)] // the compiler need not keep a capacity
+func skipASCII(all []byte) []byte {
+	p := all[:len(all):len(all)] // the compiler need not keep a capacity
 	le := binary.LittleEndian
 	for len(p) > 32 { // not >=: an empty rest would need care
 		w := p[:32:32]
@@ -64,11 +83,16 @@ func skipASCII(p []byte) []byte {
 		}
 		p = p[32:]
 	}
-	for len(p) >= 8 {
+	for len(p) > 8 {
 		if n := le.Uint64(p) & high; n != 0 {
 			return p[bits.TrailingZeros64(n)/8:]
 		}
 		p = p[8:]
+	}
+	if len(all) >= 8 { // the last word, with bytes that were seen in front
+		p = all[len(all)-8:]
+		n := le.Uint64(p) & high
+		return p[bits.TrailingZeros64(n)/8:] // 64 for 0
 	}
 	for len(p) > 0 && p[0] < 0x80 {
 		p = p[1:]

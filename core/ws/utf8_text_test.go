@@ -50,9 +50,16 @@ func (in *places) check(t *testing.T, n int, s ...byte) {
 		if in.next++; in.next == len(in.bufs) {
 			in.next = 0
 		}
-		if copy(b[at:], s); validText(b) != want {
-			t.Fatalf("% x at %d in %q: valid %v, want %v", s, at, b, !want, want)
+		if copy(b[at:], s); validText(b) != want || validNarrow(b) != want {
+			t.Fatalf("% x at %d in %q: valid %v, and %v without wide words, want %v", s, at, b, validText(b), validNarrow(b), want)
 		}
+	}
+}
+
+// skipIfRace is for enumerations in one goroutine.
+func skipIfRace(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing runs beside it, and it is ten times as slow")
 	}
 }
 
@@ -63,12 +70,13 @@ var edges = []byte{0, 'a', 0x7f, 0x80, 0x81, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0,
 // TestValidTextSequences: all sequences of one, two and three bytes. (Without a
 // lead byte in front the last two, or all three, say the same at the edges.)
 func TestValidTextSequences(t *testing.T) {
+	skipIfRace(t)
 	one, two, three := placesFor(1), placesFor(2), placesFor(3)
 	for a := range 256 {
 		one.check(t, len(one.bufs), byte(a))
 		for b := range 256 {
 			two.check(t, 7, byte(a), byte(b))
-			if a < 0xc0 || testing.Short() || raceEnabled {
+			if a < 0xc0 || testing.Short() {
 				for _, c := range edges {
 					three.check(t, 1, byte(a), byte(b), c)
 				}
@@ -84,9 +92,10 @@ func TestValidTextSequences(t *testing.T) {
 // TestValidTextEdges: all sequences of bytes at the edges of the rules, three of
 // them at every place.
 func TestValidTextEdges(t *testing.T) {
+	skipIfRace(t)
 	three, four := placesFor(3), placesFor(4)
 	every := len(three.bufs)
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		every = 5
 	}
 	for _, a := range edges {
@@ -103,6 +112,7 @@ func TestValidTextEdges(t *testing.T) {
 
 // TestValidTextCodePoints: every code point, and every number that is none.
 func TestValidTextCodePoints(t *testing.T) {
+	skipIfRace(t)
 	one, two, three, four := placesFor(1), placesFor(2), placesFor(3), placesFor(4)
 	low := func(r int) byte { return 0x80 | byte(r)&0x3f }
 	for r := range 0x200000 {
@@ -120,7 +130,7 @@ func TestValidTextCodePoints(t *testing.T) {
 			three.check(t, 5, 0xe0|byte(r>>12), low(r>>6), low(r)) // also the surrogates
 			four.check(t, 1, 0xf0, low(r>>12), low(r>>6), low(r))
 		default:
-			if (testing.Short() || raceEnabled) && r&0x3f > 1 && r&0x3f != 0x3f {
+			if testing.Short() && r&0x3f > 1 && r&0x3f != 0x3f {
 				continue
 			}
 			four.check(t, 1, 0xf0|byte(r>>18), low(r>>12), low(r>>6), low(r)) // also beyond 10FFFF
@@ -169,6 +179,9 @@ func checkPieces(t *testing.T, p []byte, bad, cut int) {
 func TestUTF8FailsAtTheFirstBadByte(t *testing.T) {
 	for name, p := range texts(150) {
 		for at := range p {
+			if raceEnabled && at%11 != 0 {
+				continue
+			}
 			was := p[at]
 			for _, b := range edges {
 				p[at] = b
@@ -231,6 +244,9 @@ func FuzzText(f *testing.F) {
 		if got, want := validText(p), utf8.Valid(p); got != want {
 			t.Errorf("%q: %v, want %v", p, got, want)
 		}
+		if got, want := validNarrow(p), utf8.Valid(p); got != want {
+			t.Errorf("%q: without wide words %v, want %v", p, got, want)
+		}
 		if rest := skipFast(p); !utf8.Valid(p[:len(p)-len(rest)]) {
 			t.Errorf("%q: skipped to %q", p, rest)
 		}
@@ -287,14 +303,15 @@ func BenchmarkText(b *testing.B) {
 	for _, n := range []int{60, 125, 1024, 16 << 10} {
 		all := texts(n)
 		for _, name := range []string{"ascii", "one then ascii", "french", "quotes", "chat", "russian", "two", "japanese", "korean", "hindi", "three", "emoji", "mixed"} {
+			text := all[name]
 			for _, way := range []struct {
 				name  string
 				valid func([]byte) bool
-			}{{"validText", validText}, {"unicode", utf8.Valid}} {
+			}{{"validText", validText}, {"narrow", validNarrow}, {"unicode", utf8.Valid}} {
 				b.Run(fmt.Sprintf("size=%d/%s/%s", n, name, way.name), func(b *testing.B) {
-					b.SetBytes(int64(len(all[name])))
+					b.SetBytes(int64(len(text)))
 					for b.Loop() {
-						if !way.valid(all[name]) {
+						if !way.valid(text) {
 							b.Fatal("not valid")
 						}
 					}
