@@ -25,6 +25,7 @@ type disk struct {
 	looks int // opens and stats
 	opens int
 	open  int           // files that are open now
+	shut  int           // closes
 	hang  chan struct{} // not nil: looks wait for it
 	hung  int
 }
@@ -72,6 +73,7 @@ type diskFile struct {
 func (f *diskFile) Close() error {
 	f.d.mu.Lock()
 	f.d.open--
+	f.d.shut++
 	f.d.mu.Unlock()
 	return f.File.Close()
 }
@@ -307,9 +309,16 @@ func TestBusyFileIsNeverWaitedFor(t *testing.T) {
 	if _, _, _, hung := d.counts(); hung != 1 {
 		t.Errorf("%d look at it at a time", hung)
 	}
+	s.k.Advance(500 * time.Millisecond)
+	two.ask("/f") // its time is over
+	if got := two.Read(); len(got) > 0 {
+		t.Errorf("%q of a file that is older than a second", got)
+	}
 	d.stop(false)
-	if got := one.answer(); got != "200 here" {
-		t.Error(got)
+	for _, r := range []*reader{one, two} {
+		if got := r.answer(); got != "200 here" {
+			t.Error(got)
+		}
 	}
 }
 
@@ -406,5 +415,9 @@ func TestFileIsClosedWhenNobodyWaits(t *testing.T) {
 	r.Reset()
 	s.until("the connection's end", func() bool { return s.eng.Stats().Conns == 0 })
 	d.stop(false)
-	s.until("the file is closed", func() bool { _, opens, open, _ := d.counts(); return opens == 1 && open == 0 })
+	s.until("the file is closed", func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.shut == 1 && d.open == 0
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"anyloop/core"
@@ -95,4 +96,26 @@ func TestSlowWorkerDoesNotPutOldBack(t *testing.T) {
 		t.Error("the older one is back")
 	}
 	c.check(t)
+}
+
+// TestGoneFileTakesNoMemory: nor does one that has grown too large.
+func TestGoneFileTakesNoMemory(t *testing.T) {
+	for name, data := range map[string][]byte{"gone": nil, "large": make([]byte, smallFile+1)} {
+		files := fstest.MapFS{"f": &fstest.MapFile{Data: []byte("x"), ModTime: time.Unix(1, 0)}}
+		tr := &tree{fsys: files}
+		tr.cache.init(200_000, 50)
+		w := wanted{path: "/f", name: "f", now: time.Unix(100, 0)}
+		if res := tr.look(&w); res.entry == nil || tr.cache.bytes == 0 {
+			t.Fatalf("%+v, %d bytes", res, tr.cache.bytes)
+		}
+		delete(files, "f")
+		if data != nil {
+			files["f"] = &fstest.MapFile{Data: data}
+		}
+		w.place.it = tr.cache.find([]byte("/f"), 0)
+		w.place.b = w.place.it.state.Load()
+		if res := tr.look(&w); (res.entry == nil) != (data == nil) || tr.cache.bytes != 0 {
+			t.Errorf("%s: %+v, %d bytes", name, res, tr.cache.bytes)
+		}
+	}
 }
