@@ -192,6 +192,10 @@ func (b *bench) run() (*report.Report, error) {
 	most := 3*expected + time.Minute
 	defer b.bound(most + 2*time.Minute)()
 	r := &report.Report{When: began, Pairs: b.pairs, Slice: b.slice, Machine: b.machine(), Versions: b.versions(plan)}
+	if lwsVersion() == "" {
+		r.Notes = append(r.Notes, noLWS)
+		fmt.Fprintln(b.progress, noLWS)
+	}
 	for _, step := range plan {
 		fmt.Fprintf(b.progress, "%s beside %s (%d s)\n", step.row.name, step.reference, int(time.Since(began).Seconds()))
 		var results []report.Result

@@ -123,6 +123,9 @@ func (b *bench) machine() report.Machine {
 // versions says what of each server takes part.
 func (b *bench) versions(p plan) map[string]string {
 	v := map[string]string{"go": strings.TrimPrefix(runtime.Version(), "go"), "anyloop": revision()}
+	if lws := lwsVersion(); lws != "" {
+		v["libwebsockets"] = lws
+	}
 	of := map[string]string{}
 	if info, _ := debug.ReadBuildInfo(); info != nil {
 		for _, d := range info.Deps {

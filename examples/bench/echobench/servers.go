@@ -66,6 +66,9 @@ func servers() []server {
 		s.start, s.collect = startPeer(s.name), true
 		all = append(all, s)
 	}
+	if lwsVersion() != "" {
+		all = append(all, server{name: "lws", kinds: append(files, webSocket...), start: startLWS})
+	}
 	return all
 }
 

@@ -19,6 +19,7 @@ type Report struct {
 	Pairs    int               // interleaved pairs that a ratio is made of
 	Slice    time.Duration     // length of one side of a pair
 	Took     time.Duration
+	Notes    []string `json:",omitempty"` // what a reader must know, such as who was left out
 	Rows     []Row
 }
 

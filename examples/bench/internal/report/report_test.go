@@ -16,7 +16,7 @@ func example() *Report {
 		When:     time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Machine:  Machine{CPU: "Some CPU", Cores: 2, Kernel: "Linux 1.2", Arch: "amd64"},
 		Versions: map[string]string{"go": "1.26", "example.org/peer": "v1.2.3"},
-		Pairs:    9, Slice: 200 * time.Millisecond, Took: 90 * time.Second,
+		Pairs:    9, Slice: 200 * time.Millisecond, Took: 90 * time.Second, Notes: []string{"somebody is left out"},
 		Rows: []Row{
 			{Name: "e64", About: "echo | all", Unit: "message", Results: []Result{
 				{Server: "raw", CPU: 3.456, Rate: 1000, P50: 10},
@@ -42,6 +42,8 @@ func TestPrint(t *testing.T) {
 	const want = `Measured 2026-01-02 in 1m30s on Some CPU, 2 cores, Linux 1.2, amd64; ratios are medians of 9 interleaved pairs of 200ms.
 
 Versions: example.org/peer v1.2.3, go 1.26.
+
+Note: somebody is left out.
 
 ### e64: echo \| all
 

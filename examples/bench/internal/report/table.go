@@ -16,6 +16,9 @@ func (r *Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "Measured %s in %s on %s; ratios are medians of %d interleaved pairs of %s.\n",
 		r.When.Format(time.DateOnly), r.Took.Round(time.Second), r.Machine, r.Pairs, r.Slice)
 	fmt.Fprintf(w, "\nVersions: %s.\n", r.VersionLine())
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "\nNote: %s.\n", n)
+	}
 	for _, row := range r.Rows {
 		for _, ref := range row.references() {
 			row.print(w, ref)
