@@ -51,7 +51,8 @@ func OnMessage(fn func(c *Conn, m Message, out *Outbox) error, opts ...MessageOp
 	return func(c *Conn) WSHandler {
 		k := last.Load()
 		if k == nil || k.lim != c.limits() {
-			k = &outKind{lim: c.limits(), policy: o.policy, fn: fn}
+			made := newOutKind(c.limits(), o.policy, fn)
+			k = &made
 			last.Store(k)
 		}
 		return &messageHandler{Outbox{c: c, kind: k}}

@@ -53,8 +53,17 @@ type Outbox struct {
 // outKind is what the outboxes of a vhost with the same policy have in common.
 type outKind struct {
 	lim    *Limits
+	small  int // the longest message of sendSmall
 	policy Policy
 	fn     func(*Conn, Message, *Outbox) error // of OnMessage
+}
+
+func newOutKind(lim *Limits, p Policy, fn func(*Conn, Message, *Outbox) error) outKind {
+	k := outKind{lim: lim, small: ws.MaxSmall, policy: p, fn: fn}
+	if over(k.small, lim.WriteLimit) {
+		k.small = lim.WriteLimit
+	}
+	return k
 }
 
 // NewOutbox returns an outbox for c, a WebSocket. Loop thread only.
@@ -69,7 +78,8 @@ func (o *Outbox) init(c *Conn, p Policy) {
 	if vh := c.vh(); vh != nil && int(p) < len(vh.outKinds) {
 		o.kind = &vh.outKinds[p]
 	} else {
-		o.kind = &outKind{lim: c.limits(), policy: p}
+		k := newOutKind(c.limits(), p, nil)
+		o.kind = &k
 	}
 }
 
@@ -83,6 +93,9 @@ func (o *Outbox) Policy() Policy { return o.kind.policy }
 // conn is in service, without a copy of ours. Otherwise a copy is kept; m.Data
 // is the caller's again in any case. Errors: ErrConnClosed, ErrTooLong, ErrFull.
 func (o *Outbox) Send(m Message) error {
+	if o.q == nil && o.c.link.sendSmall(m, o.kind.small) {
+		return nil
+	}
 	if r := o.atOnce(); r != nil {
 		return r.message(o.c.link, o.kind.lim, m)
 	}

@@ -71,6 +71,7 @@ const (
 	wsPingDue                         // it waits for the output to drain
 	wsLive                            // the writer is lent
 	wsUsed                            // and was used
+	wsIdles                           // its time without a message is limited
 )
 
 func (*wsRole) name() string { return "ws" }
@@ -97,6 +98,7 @@ func newWS(c *Conn, h WSHandler, side ws.Side, z *packer) *wsRole {
 	if side == ws.Client {
 		r.bits = wsClient
 	}
+	r.set(wsIdles, c.limits().IdleTimeout > 0)
 	if _, ok := h.(WSPonger); ok {
 		r.bits |= wsHasPong
 	}
@@ -207,7 +209,7 @@ func (r *wsRole) receive(c *Conn, f Fragment) {
 	if f.Final {
 		th.stats.Messages++
 	}
-	if lim := &c.vh().limits; lim.IdleTimeout > 0 {
+	if r.is(wsIdles) {
 		r.seldom().heard = th.now()
 		r.rearm(c.link)
 	}
@@ -246,24 +248,27 @@ func (r *wsRole) message(l *link, lim *Limits, m Message) error {
 		r.pack(l, m.opcode(), true, true, m.Data)
 		return nil
 	}
-	if r.is(wsClient) || !l.corkSmall(m.opcode(), m.Data) {
-		r.frame(l, m.opcode(), true, m.Data)
-	}
+	r.frame(l, m.opcode(), true, m.Data)
 	return nil
 }
 
-// corkSmall puts a frame of a server's that is short, as most are, behind what is
-// corked, if there is room.
-func (l *link) corkSmall(op ws.Opcode, p []byte) bool {
+// sendSmall is a short cut for what is sent most: a message of at most most bytes,
+// not more than ws.MaxSmall, in answer to one that came, from a server without
+// compression, where nothing waits. It goes behind what is corked, if there is room.
+// It reports false if any of that is not so; then nothing has happened.
+func (l *link) sendSmall(m Message, most int) bool {
 	th := l.th
-	at := len(th.cork)
-	if len(p) > ws.MaxSmall || at+2+len(p) > corkSize || l.choked() || cap(th.cork) < corkSize {
+	r, ok := l.role.(*wsRole)
+	at, n := len(th.cork), len(m.Data)
+	if !ok || th.cur != l || l.store != nil || l.conn.state != stOpen || l.flags&lfMute != 0 ||
+		r.rare != nil || r.bits&(wsClient|wsTxOpen) != 0 || uint(n) > uint(most) || at+2+n > corkSize || cap(th.cork) < corkSize {
 		return false
 	}
-	b := th.cork[:at+2+len(p)]
-	b[at] = 0x80 | byte(op) // FIN
-	b[at+1] = byte(len(p))
-	copy(b[at+2:], p)
+	th.stats.Sent++
+	b := th.cork[:at+2+n]
+	b[at] = 0x80 | byte(m.opcode()) // FIN
+	b[at+1] = byte(n)
+	copy(b[at+2:], m.Data)
 	th.cork = b
 	return true
 }

@@ -118,7 +118,7 @@ func (e *Engine) newVHost(cfg VHost) *VirtualHost {
 	}
 	vh.none.vh = vh
 	for p := range vh.outKinds {
-		vh.outKinds[p] = outKind{lim: &vh.limits, policy: Policy(p)}
+		vh.outKinds[p] = newOutKind(&vh.limits, Policy(p), nil)
 	}
 	vh.log = vhostLog(e.log, cfg).With("vhost", vh.name)
 	vh.wsLimits = newWSLimits(&vh.limits)
