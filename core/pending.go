@@ -1,6 +1,30 @@
 package core
 
-import "anyloop/core/loop"
+import (
+	"slices"
+
+	"anyloop/core/loop"
+)
+
+// turnBatch bounds what one turn does of each kind of work that may be there for
+// every connection at once: pending conns, ripe limits, ripe timers, and links
+// that are told of the end. The rest follows in the next turns, in order, and
+// AdjustTimeout is 0 until then; descriptors, posts and the other kinds have their
+// share in between. So a million Pings that are due at the same moment, or a
+// million closes, never hold up the loop for longer than 1024 of them take.
+const turnBatch = 1024
+
+// testVisit is told of each link that is served because of pending work, a time
+// limit or the end of the engine. Tests only.
+var testVisit func(*link)
+
+// visit begins the service of a link that no descriptor has announced.
+func (th *Thread) visit(l *link) {
+	if testVisit != nil {
+		testVisit(l)
+	}
+	th.begin(l)
+}
 
 // queue puts c on the thread's pending list: work that no descriptor event will
 // trigger. It is done by ServicePending.
@@ -32,7 +56,8 @@ func (th *Thread) pendingWork() bool {
 }
 
 // ServicePending runs ripe timers and all work that no descriptor announces: a
-// snapshot of it, so that work which makes work cannot hold up the loop. Loop
+// snapshot of it, so that work which makes work cannot hold up the loop, and of
+// each kind at most 1024 pieces. If some is left AdjustTimeout returns 0. Loop
 // thread only.
 func (th *Thread) ServicePending() {
 	if !th.enter("ServicePending") {
@@ -50,14 +75,17 @@ func (th *Thread) ServicePending() {
 	th.leave()
 }
 
+// servePending serves what was pending before, at most turnBatch of it. What that
+// leaves to be done comes behind the rest.
 func (th *Thread) servePending() {
 	if th.npend == 0 {
-		th.pend = th.pend[:0]
+		th.pend = cleared(th.pend)
 		return
 	}
 	batch := th.pend
 	th.pend = th.spare[:0]
-	for i, c := range batch {
+	n := min(len(batch), turnBatch)
+	for i, c := range batch[:n] {
 		batch[i] = nil
 		if c.flags&cfQueued == 0 {
 			continue
@@ -65,7 +93,25 @@ func (th *Thread) servePending() {
 		th.unqueue(c)
 		th.serveConn(c)
 	}
-	th.spare = batch[:0]
+	if n == len(batch) {
+		th.spare = batch[:0]
+		return
+	}
+	left, fresh := batch[n:], th.pend
+	if len(left) <= turnBatch {
+		left = slices.Clone(left) // lets go of the long list
+	}
+	th.pend = append(left, fresh...)
+	th.spare = cleared(fresh)
+}
+
+// cleared returns the memory of a list for use, unless it is that of a long one.
+func cleared(list []*Conn) []*Conn {
+	if cap(list) > 4*turnBatch {
+		return nil
+	}
+	clear(list)
+	return list[:0]
 }
 
 // serveConn does what c waits for.
@@ -75,7 +121,7 @@ func (th *Thread) serveConn(c *Conn) {
 		return
 	}
 	defer th.rescue()
-	th.begin(l)
+	th.visit(l)
 	if w := l.stream(); w != nil && w.noted != 0 {
 		w.recall()
 	}
@@ -107,8 +153,9 @@ func (l *link) offerAll() {
 	}
 }
 
-// expire runs what is ripe. Every limit ends or moves something, so the number
-// of callbacks is bounded by what was armed before.
+// expire runs what was ripe and armed before, at most turnBatch limits and as many
+// timers: the earliest first. Timers have a share of their own, so that a user's
+// does not wait until a million limits are through.
 func (th *Thread) expire() {
 	th.limits.Begin()
 	th.timers.Begin()
@@ -116,17 +163,25 @@ func (th *Thread) expire() {
 		return
 	}
 	now := th.now()
-	for n := th.limits.Expire(now); n != nil; n = th.limits.Expire(now) {
+	for range turnBatch {
+		n := th.limits.Expire(now)
+		if n == nil {
+			break
+		}
 		th.expireLink(n.Owner)
 	}
-	for n := th.timers.Expire(now); n != nil; n = th.timers.Expire(now) {
+	for range turnBatch {
+		n := th.timers.Expire(now)
+		if n == nil {
+			break
+		}
 		th.runTimer(n.Owner)
 	}
 }
 
 func (th *Thread) expireLink(l *link) {
 	defer th.rescue()
-	th.begin(l)
+	th.visit(l)
 	l.expired()
 	l.offerAll()
 	th.finishService(l)

@@ -12,13 +12,18 @@ import (
 //
 //	running  --Stop, seen by the thread-->  stopping: listeners closed, WebSockets
 //	         sent 1001, HTTP answers finish; the grace time runs
+//	stopping --grace is over-->             stopping, but what is left is cut off
 //	stopping --last conn gone-->            drained
 //	drained  --all threads drained, protocols destroyed, workers gone--> over:
 //	         remaining posts run, the wake-up leaves the loop
+//
+// Goodbyes and cuts are said to turnBatch links a turn.
 type ending struct {
 	phase endPhase
 	timer timerNode
 	final atomic.Bool
+	told  []*link // links that are still to be told, from the front
+	cut   bool    // they are cut off
 }
 
 type endPhase uint8
@@ -33,7 +38,8 @@ const (
 // Stop begins the end of the engine and returns at once: listening sockets
 // close, WebSockets get a closing handshake with 1001, running HTTP
 // transactions finish, idle connections close. What is left after grace is cut
-// off. grace 0 means FlushTimeout + CloseTimeout, negative cuts at once. Done
+// off. grace 0 means FlushTimeout + CloseTimeout, negative cuts at once. Each turn
+// of a thread says goodbye to, or cuts off, at most 1024 connections. Done
 // tells the end. A foreign loop must be turned by its owner until then. The
 // first call counts. Any goroutine, also in callbacks.
 func (e *Engine) Stop(grace time.Duration) {
@@ -121,15 +127,30 @@ func (th *Thread) beginStop() {
 			s.closeAlien()
 		}
 	}
-	if th.eng.grace < 0 {
-		th.cutOff()
+	en.told = th.peerLinks()
+	if en.cut = th.eng.grace < 0; en.cut {
 		return
-	}
-	for _, l := range th.links() {
-		th.stopLink(l)
 	}
 	en.timer.Owner = th.cutOff
 	th.timers.SetAt(&en.timer, th.now()+int64(th.eng.grace))
+}
+
+// peerLinks returns all links but the wake-up and the listeners, which it stops:
+// they come first.
+func (th *Thread) peerLinks() []*link {
+	all := th.links()
+	others := th.nlinks - th.conns // usually among the first
+	for i := 0; i < len(all) && others > 0; i++ {
+		l := all[i]
+		if l.is(lfCounted) {
+			continue
+		}
+		others--
+		if _, ok := l.role.(*listenRole); ok {
+			th.stopLink(l)
+		}
+	}
+	return all
 }
 
 func (th *Thread) stopLink(l *link) {
@@ -137,19 +158,31 @@ func (th *Thread) stopLink(l *link) {
 		return
 	}
 	defer th.rescue()
-	th.begin(l)
+	th.visit(l)
 	l.role.stop(l)
 	th.finishService(l)
 }
 
-// cutOff ends what has not ended by itself in the grace time.
+// cutOff begins to end what has not ended by itself in the grace time.
 func (th *Thread) cutOff() {
-	for _, l := range th.links() {
-		if l == th.bell.link || l.is(lfDead) {
-			continue
+	th.end.told, th.end.cut = th.links(), true
+}
+
+// tell is a turn's part of goodbyes or cuts.
+func (en *ending) tell(th *Thread) {
+	n := min(len(en.told), turnBatch)
+	for i, l := range en.told[:n] {
+		en.told[i] = nil
+		switch {
+		case !en.cut:
+			th.stopLink(l)
+		case l != th.bell.link && !l.is(lfDead):
+			l.doom(errShutdown)
+			th.buryLink(l)
 		}
-		l.doom(errShutdown)
-		th.buryLink(l)
+	}
+	if en.told = en.told[n:]; len(en.told) == 0 {
+		en.told = nil
 	}
 }
 
@@ -157,25 +190,29 @@ func (th *Thread) buryLink(l *link) {
 	cur := th.cur
 	defer func() { th.cur = cur }()
 	defer th.rescue()
-	th.begin(l)
+	th.visit(l)
 	th.finishService(l)
 }
 
 // due reports whether step has something to do.
 func (en *ending) due(th *Thread) bool {
-	return en.phase == endStopping && th.onlyBell()
+	return en.phase == endStopping && (len(en.told) > 0 || th.onlyBell())
 }
 
 // onlyBell reports whether the wake-up is the last link.
 func (th *Thread) onlyBell() bool { return th.nlinks == 1 && th.bell.link != nil }
 
-// step moves from stopping to drained. The last thread to come there destroys
-// protocols and vhosts, and sends the workers home.
+// step tells the links, and moves from stopping to drained. The last thread to come
+// there destroys protocols and vhosts, and sends the workers home.
 func (en *ending) step(th *Thread) {
 	if !en.due(th) {
 		return
 	}
-	en.phase = endDrained
+	en.tell(th)
+	if !th.onlyBell() {
+		return
+	}
+	en.phase, en.told = endDrained, nil
 	th.timers.Stop(&en.timer)
 	e := th.eng
 	if int(e.drained.Add(1)) < len(e.threads) {

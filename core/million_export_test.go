@@ -1,0 +1,20 @@
+package core
+
+import (
+	"testing"
+	"unsafe"
+)
+
+// TurnBatch is turnBatch.
+const TurnBatch = turnBatch
+
+// OnVisit has visit called for each link that is served because of pending work, a
+// time limit or the end of the engine, until the test ends.
+func OnVisit(t testing.TB, visit func(c *Conn)) {
+	testVisit = func(l *link) { visit(l.own()) }
+	t.Cleanup(func() { testVisit = nil })
+}
+
+// VirtualWire is what a connection over a simulated kernel keeps only because of
+// that, in bytes: a descriptor of the operating system has no wire of its own.
+const VirtualWire = unsafe.Sizeof(linkStore{}) + unsafe.Sizeof(kernelWire{})
