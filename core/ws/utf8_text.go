@@ -11,9 +11,9 @@ const high = 0x8080808080808080
 
 // validText is utf8.Valid, and several times as fast for what is not ASCII.
 func validText(p []byte) bool {
-	if len(p) < 4*wideText { // often all ASCII, and then a call costs more
-		if p = skipASCII(p); len(p) == 0 {
-			return true
+	if len(p) < 128 { // often all ASCII, and then a call costs more
+		if p = skipASCII(p); len(p) < 32 {
+			return utf8.Valid(p)
 		}
 	}
 	if len(p) >= wideText {
@@ -72,7 +72,8 @@ func skipFast(p []byte) []byte {
 	}
 }
 
-// skipASCII returns p from its first byte on that is not ASCII.
+// skipASCII returns p from its first byte on that is not ASCII; nil or nothing of
+// p if there is none.
 func skipASCII(all []byte) []byte {
 	p := all[:len(all):len(all)] // the compiler need not keep a capacity
 	le := binary.LittleEndian
@@ -92,7 +93,13 @@ func skipASCII(all []byte) []byte {
 	if len(all) >= 8 { // the last word, with bytes that were seen in front
 		p = all[len(all)-8:]
 		n := le.Uint64(p) & high
-		return p[bits.TrailingZeros64(n)/8:] // 64 for 0
+		if n == 0 {
+			return nil
+		}
+		return p[bits.TrailingZeros64(n)/8:]
+	}
+	if len(p) >= 4 && (le.Uint32(p)|le.Uint32(p[len(p)-4:]))&(high>>32) == 0 {
+		return nil
 	}
 	for len(p) > 0 && p[0] < 0x80 {
 		p = p[1:]
