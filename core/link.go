@@ -137,9 +137,14 @@ func (th *Thread) oldStore(s *linkStore) {
 
 // empty drops what is in the store but the wire.
 func (l *link) empty() {
-	if s := l.store; s != nil {
+	s := l.store
+	switch {
+	case s == nil:
+	case s.wire == nil:
+		l.store = nil
+		l.th.oldStore(s)
+	default:
 		*s = linkStore{wire: s.wire}
-		l.shrink()
 	}
 }
 

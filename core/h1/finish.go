@@ -61,23 +61,21 @@ func validHost(h []byte) bool {
 			return false
 		}
 	}
-	n := 0
-	for n < len(rest) && hostChars[rest[n]] {
-		n++
+	for i, c := range rest {
+		if !hostChars[c] {
+			return c == ':' && validPort(rest[i+1:])
+		}
 	}
-	if n == len(rest) {
-		return true
-	}
-	port := rest[n+1:]
-	if rest[n] != ':' || len(port) > 5 {
-		return false
-	}
-	for _, c := range port {
+	return true
+}
+
+func validPort(p []byte) bool {
+	for _, c := range p {
 		if !isDigit(c) {
 			return false
 		}
 	}
-	return true
+	return len(p) <= 5
 }
 
 // hostChars has what a name may be of: unreserved, sub-delims and "%" (RFC 3986
@@ -157,29 +155,58 @@ func transferChunked(t *header.Table, minor int) (chunked bool, err error) {
 // connection reads RFC 9112 9.3 for keep-alive, and RFC 6455 4.1 and 4.2.1 for
 // the upgrade; both peers say it alike.
 func connection(t *header.Table, minor int) (keep, upgradeWS bool) {
-	closes, keeps, upgrades := false, false, false
-	t.Each(header.Connection, func(v []byte) bool {
-		switch {
-		case header.EqualFold(v, "upgrade"): // as most say it
-			upgrades = true
-		case header.EqualFold(v, "keep-alive"):
-			keeps = true
-		default:
-			closes = closes || header.HasToken(v, "close")
-			keeps = keeps || header.HasToken(v, "keep-alive")
-			upgrades = upgrades || header.HasToken(v, "upgrade")
+	var says connTokens
+	if v := t.First(header.Connection); !t.Twice(header.Connection) {
+		says = connectionTokens(v)
+	} else {
+		for v := range t.Values("connection") {
+			says |= connectionTokens(v)
 		}
-		return true
-	})
-	keep = !closes && (minor >= 1 || keeps)
-	if !upgrades || minor < 1 {
+	}
+	keep = says&saysClose == 0 && (minor >= 1 || says&saysKeep != 0)
+	if says&saysUpgrade == 0 || minor < 1 {
 		return keep, false
 	}
-	t.Each(header.Upgrade, func(v []byte) bool {
-		upgradeWS = upgradeWS || header.EqualFold(v, "websocket") || header.HasToken(v, "websocket")
-		return true
-	})
+	if v := t.First(header.Upgrade); !t.Twice(header.Upgrade) {
+		return keep, header.EqualFold(v, "websocket") || header.HasToken(v, "websocket")
+	}
+	for v := range t.Values("upgrade") {
+		if header.HasToken(v, "websocket") {
+			upgradeWS = true
+		}
+	}
 	return keep, upgradeWS
+}
+
+// connTokens is what Connection says.
+type connTokens uint8
+
+const (
+	saysClose connTokens = 1 << iota
+	saysKeep
+	saysUpgrade
+)
+
+func connectionTokens(v []byte) (says connTokens) {
+	switch { // as most say it
+	case len(v) == 0:
+		return 0
+	case header.EqualFold(v, "upgrade"):
+		return saysUpgrade
+	case header.EqualFold(v, "keep-alive"):
+		return saysKeep
+	}
+	for tok := range header.Tokens(v) {
+		switch {
+		case header.EqualFold(tok, "close"):
+			says |= saysClose
+		case header.EqualFold(tok, "keep-alive"):
+			says |= saysKeep
+		case header.EqualFold(tok, "upgrade"):
+			says |= saysUpgrade
+		}
+	}
+	return says
 }
 
 func (r *Request) readExpect(t *header.Table) error {

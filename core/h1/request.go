@@ -131,6 +131,11 @@ func (ps *Parser) Next(p []byte, r *Request, t *header.Table, lim *Limits) (done
 	for {
 		if ps.state == inFields && ps.seen == 0 {
 			n += t.AddLines(p[n:])
+			if len(p)-n >= 2 && p[n] == '\r' && p[n+1] == '\n' {
+				ps.state = atEnd
+				ps.err = r.finish(t, lim)
+				return ps.err == nil, n + 2, ps.err
+			}
 		}
 		line, size, ok := ps.next(p[n:])
 		if !ok {

@@ -125,10 +125,14 @@ func toLower(b []byte) {
 }
 
 func lowerWord(b []byte) {
-	w := binary.LittleEndian.Uint64(b)
+	binary.LittleEndian.PutUint64(b, lowerCase(binary.LittleEndian.Uint64(b)))
+}
+
+// lowerCase is lower for the bytes of a word.
+func lowerCase(w uint64) uint64 {
 	low := w &^ highs
 	upper := ((low + (0x80-'A')*ones) ^ (low + (0x7f-'Z')*ones)) &^ w & highs
-	binary.LittleEndian.PutUint64(b, w|upper>>2)
+	return w | upper>>2
 }
 
 // EqualFold reports whether b is want, ignoring ASCII case; want is in lower

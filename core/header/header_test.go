@@ -166,10 +166,19 @@ func TestWords(t *testing.T) {
 					for i := range b {
 						want[i] = lower[b[i]]
 					}
-					low := slices.Clone(b)
-					toLower(low)
-					if !slices.Equal(low, want) {
-						t.Fatalf("toLower(%q) = %q, want %q", b, low, want)
+					if end = n; !IsToken(b) {
+						end = max(0, slices.IndexFunc(b, func(c byte) bool { return !IsTokenChar(c) }))
+					}
+					for _, behind := range []string{"", ":", strings.Repeat(":", longName)} {
+						var low [longName]byte
+						if got := lowerName(low[:], append(b, behind...)); got != end || string(low[:end]) != string(want[:end]) {
+							t.Fatalf("lowerName(%q) is %q", b, low[:got])
+						}
+					}
+					low2 := slices.Clone(b)
+					toLower(low2)
+					if !slices.Equal(low2, want) {
+						t.Fatalf("toLower(%q) = %q, want %q", b, low2, want)
 					}
 				}
 			}
@@ -190,11 +199,6 @@ func TestNames(t *testing.T) {
 				tb.Has(n) != (want != nil) || tb.Twice(n) != twice {
 				t.Errorf("%s, %s: %q %v %v, want %q", text, what, got, tb.Has(n), tb.Twice(n), want)
 			}
-			want, got := slices.Collect(tb.Values(text)), [][]byte(nil)
-			tb.Each(n, func(v []byte) bool { got = append(got, v); return true })
-			if !slices.EqualFunc(got, want, slices.Equal) {
-				t.Errorf("%s, %s: %q, want %q", text, what, got, want)
-			}
 		}
 		check("empty")
 		for i := range text {
@@ -214,11 +218,6 @@ func TestNames(t *testing.T) {
 		check("twice")
 		tb.Add([]byte(text), []byte("3"))
 		check("three times")
-		seen := 0
-		tb.Each(n, func([]byte) bool { seen++; return seen < 2 })
-		if seen != 2 {
-			t.Errorf("%s: %d values after the second had ended it", text, seen)
-		}
 		tb.Reset()
 		check("reset")
 	}

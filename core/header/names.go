@@ -95,19 +95,3 @@ func (t *Table) Has(n Name) bool { return t.index.has>>n&1 != 0 }
 
 // Twice reports whether there are several of such a field. n is not NoName.
 func (t *Table) Twice(n Name) bool { return t.index.twice>>n&1 != 0 }
-
-// Each yields every value of a field in order. n is not NoName. Valid until Reset.
-func (t *Table) Each(n Name, yield func(value []byte) bool) {
-	if !t.Has(n) {
-		return
-	}
-	i := int(t.index.first[n])
-	if !yield(t.value(t.fields[i])) || !t.Twice(n) {
-		return
-	}
-	for _, s := range t.fields[i+1:] {
-		if t.is(s, nameText[n]) && !yield(t.value(s)) {
-			return
-		}
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"iter"
 	"math"
-	"slices"
 )
 
 // ErrTooLarge says that a field would exceed the table's bounds (status 431).
@@ -91,61 +90,6 @@ func (t *Table) Add(name, value []byte) error {
 	t.buf = append(t.buf, value...)
 	t.fields = append(t.fields, span{uint32(at), uint32(mid), uint32(len(t.buf))})
 	return nil
-}
-
-// longName is the longest name that AddLines takes.
-const longName = 64
-
-// AddLines adds the field lines at the front of p (RFC 9112 5) that are whole, as
-// they should be, and within the bounds, which nearly all are, in one pass over
-// each, and returns how many bytes they were. What is left is the end of the
-// fields, or incomplete, or wrong: the caller finds out which.
-func (t *Table) AddLines(p []byte) (n int) {
-	for len(t.fields) < t.maxFields {
-		line := p[n:]
-		at := len(t.buf)
-		if cap(t.buf)-at < longName {
-			t.buf = slices.Grow(t.buf, longName)
-		}
-		name := t.buf[at : at+longName]
-		i := 0
-		for _, c := range line[:min(len(line), longName)] {
-			c = lowerToken[c]
-			if c == 0 {
-				break
-			}
-			name[i] = c
-			i++
-		}
-		if i == 0 || i >= len(line) || line[i] != ':' {
-			return n
-		}
-		name = name[:i]
-		value := line[i+1:]
-		for len(value) > 0 && (value[0] == ' ' || value[0] == '\t') {
-			value = value[1:]
-		}
-		end := ValueEnd(value)
-		size := len(line) - len(value) + end
-		if size < len(line) && line[size] == '\r' {
-			size++
-		}
-		value = value[:end]
-		for end > 0 && (value[end-1] == ' ' || value[end-1] == '\t') {
-			end--
-		}
-		if size == len(line) || line[size] != '\n' || i+end > t.maxBytes-at {
-			return n
-		}
-		if id := nameOf(name); id != NoName {
-			t.index.note(id, len(t.fields))
-		}
-		mid := at + i
-		t.buf = append(t.buf[:mid], value[:end]...)
-		t.fields = append(t.fields, span{uint32(at), uint32(mid), uint32(len(t.buf))})
-		n += size + 1
-	}
-	return n
 }
 
 // Fold continues the last field's value: a space, and more, which is copied and
