@@ -8,16 +8,25 @@ func Mask(key [4]byte, pos int, b []byte) { maskFrom(key, uint8(pos&3), b) }
 
 // maskFrom masks b and returns the rotation for what follows.
 func maskFrom(key [4]byte, pos uint8, b []byte) uint8 {
-	next := uint8((int(pos) + len(b)) & 3)
+	next, _ := maskLooking(key, pos, b)
+	return next
+}
+
+// maskLooking is maskFrom, and ascii is whether it saw that what b became is all
+// ASCII: where that costs nothing, it looks.
+func maskLooking(key [4]byte, pos uint8, b []byte) (next uint8, ascii bool) {
+	next = uint8((int(pos) + len(b)) & 3)
 	if len(b) == 0 {
-		return next
+		return next, false
 	}
 	k := uint32(key[pos&3]) | uint32(key[(pos+1)&3])<<8 | uint32(key[(pos+2)&3])<<16 | uint32(key[(pos+3)&3])<<24
-	if len(b) >= wideFrom && maskWide(k, b) {
-		return next
+	if len(b) >= wideFrom {
+		if ascii, done := maskWide(k, b); done {
+			return next, ascii
+		}
 	}
 	maskWords(uint64(k)<<32|uint64(k), b)
-	return next
+	return next, false
 }
 
 // wideFrom is the length from which maskWide is worth a call; see BenchmarkMask.

@@ -1,11 +1,12 @@
 #include "textflag.h"
 
-// func maskAVX2(b *byte, n int, k uint32)
+// func maskAVX2(b *byte, n int, k uint32) (ascii bool)
 //
 // The first and the last 32 bytes are masked aside before the loops and stored
 // after them, so that between them whole aligned words are enough: the loops may
-// end before the last bytes, and what is stored twice is stored alike.
-TEXT ·maskAVX2(SB), NOSPLIT, $0-20
+// end before the last bytes, and what is stored twice is stored alike. Y7 gathers
+// all that is stored: the processor waits for the stores anyway.
+TEXT ·maskAVX2(SB), NOSPLIT, $0-25
 	MOVQ b+0(FP), DI
 	MOVQ n+8(FP), CX
 	MOVL k+16(FP), AX
@@ -21,6 +22,7 @@ TEXT ·maskAVX2(SB), NOSPLIT, $0-20
 	VMOVD BX, X0
 	VPBROADCASTD X0, Y0
 	VPXOR -32(SI), Y0, Y5    // the last 32 bytes
+	VPOR Y4, Y5, Y7
 
 	LEAQ 32(DI), DX          // the first multiple of 32 behind DI
 	ANDQ $~31, DX
@@ -39,6 +41,10 @@ next128:
 	VPXOR 32(DX), Y0, Y2
 	VPXOR 64(DX), Y0, Y3
 	VPXOR 96(DX), Y0, Y6
+	VPOR Y1, Y2, Y8
+	VPOR Y3, Y6, Y9
+	VPOR Y8, Y7, Y7
+	VPOR Y9, Y7, Y7
 	VMOVDQU Y1, (DX)
 	VMOVDQU Y2, 32(DX)
 	VMOVDQU Y3, 64(DX)
@@ -52,6 +58,7 @@ enough128:
 	JMP  enough32
 next32:
 	VPXOR (DX), Y0, Y1
+	VPOR Y1, Y7, Y7
 	VMOVDQU Y1, (DX)
 	ADDQ $32, DX
 enough32:
@@ -60,6 +67,9 @@ enough32:
 
 	VMOVDQU Y4, (DI)
 	VMOVDQU Y5, -32(SI)
+	VPMOVMSKB Y7, AX         // the high bits
+	TESTL AX, AX
+	SETEQ ascii+24(FP)
 	VZEROUPPER
 	RET
 

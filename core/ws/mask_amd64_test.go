@@ -44,6 +44,44 @@ func touchNothing(n int) (stack string) {
 	return ""
 }
 
+// TestMaskLooksForASCII: it says ASCII only of ASCII, wherever another byte is,
+// and it says so of all long ASCII.
+func TestMaskLooksForASCII(t *testing.T) {
+	if !haveAVX2 {
+		t.Skip("this processor has no AVX2")
+	}
+	for n := 32; n < 400; n++ {
+		buf := make([]byte, n+33)
+		for off := range 33 {
+			b := buf[off : off+n]
+			at := n // no other byte, then one everywhere
+			for step := 0; step < 12 || n < 200 && step <= n; step++ {
+				for i := range b {
+					b[i] = byte(i) & 0x7f
+				}
+				if step > 0 {
+					at = (step*31 + off) % n
+					b[at] |= 0x80
+				}
+				maskNaive(key, off, b)
+				if got := maskAVX2(&b[0], n, keyAt(key, off)); got != (step == 0) {
+					t.Fatalf("length %d, offset %d, other byte at %d: ASCII %v", n, off, at, got)
+				}
+				if raceEnabled && step == 2 {
+					break
+				}
+			}
+		}
+	}
+	for _, n := range []int{0, 1, wideFrom - 1, wideFrom, 16 << 10} {
+		b := make([]byte, n)
+		Mask(key, 0, b)
+		if _, ascii := maskLooking(key, 0, b); ascii != (n >= wideFrom) {
+			t.Errorf("%d bytes: ASCII %v", n, ascii)
+		}
+	}
+}
+
 // TestMaskWithoutAVX2: what an older processor does is right too.
 func TestMaskWithoutAVX2(t *testing.T) {
 	defer func(was bool) { haveAVX2 = was }(haveAVX2)
@@ -51,7 +89,7 @@ func TestMaskWithoutAVX2(t *testing.T) {
 	for n := range 1100 {
 		checkMask(t, "Mask without AVX2", Mask, n, n%9, n)
 	}
-	if maskWide(0, make([]byte, wideFrom)) {
+	if _, done := maskWide(0, make([]byte, wideFrom)); done {
 		t.Error("maskWide claims to have masked")
 	}
 }

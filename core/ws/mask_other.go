@@ -3,4 +3,4 @@
 package ws
 
 // maskWide is for processors with wide words that Go's compiler does not use.
-func maskWide(uint32, []byte) bool { return false }
+func maskWide(uint32, []byte) (ascii, done bool) { return false, false }
