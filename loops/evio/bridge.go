@@ -311,7 +311,7 @@ func (b *Bridge) Shutdown() error {
 	if err == nil {
 		err = sp.ring()
 	}
-	for _, gone := range []error{syscall.ENOENT, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
+	for _, gone := range []error{syscall.ENOENT, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, os.ErrClosed} {
 		if errors.Is(err, gone) {
 			return nil // it has ended meanwhile
 		}

@@ -5,11 +5,13 @@ package evioloop
 import (
 	"crypto/rand"
 	"fmt"
-	"net"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/tidwall/evio"
+	"golang.org/x/sys/unix"
 
 	"anyloop/loops/poll"
 )
@@ -24,7 +26,7 @@ type span struct {
 	b    *Bridge
 	seat *seat // whose loop is turned; nil: it only ends the server
 	key  nonce
-	c    net.Conn
+	c    *os.File
 	jobs chan func()   // at most one
 	rung atomic.Bool   // a byte is on its way
 	read chan struct{} // closed when nobody reads our end any more
@@ -43,7 +45,7 @@ type span struct {
 // connect makes the connection for a seat. The server listens already, so that
 // this never waits for it to accept.
 func (b *Bridge) connect(st *seat) (*span, error) {
-	c, err := net.Dial("unix", b.path)
+	c, err := connected(b.path)
 	if err != nil {
 		return nil, fmt.Errorf("evioloop: the bridge: %w", err)
 	}
@@ -66,6 +68,41 @@ func (b *Bridge) connect(st *seat) (*span, error) {
 		return nil, fmt.Errorf("evioloop: the bridge: %w", err)
 	}
 	return sp, nil
+}
+
+// connected returns a socket that blocks. One of package net would be watched by
+// Go's poller, which a socket wakes up each time that its peer has read something:
+// after every byte.
+func connected(path string) (*os.File, error) {
+	syscall.ForkLock.RLock()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		unix.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	for {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("connect", err)
+	}
+	return os.NewFile(uintptr(fd), "bridge"), nil
+}
+
+// hangUp closes c once nobody reads it any more.
+func (sp *span) hangUp() {
+	if raw, err := sp.c.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+	}
+	<-sp.read
+	sp.c.Close()
 }
 
 // listen waits for the end of the connection, which is that of the server: it
@@ -95,8 +132,7 @@ func (sp *span) end(err error) {
 		<-sp.gone
 		return
 	}
-	sp.c.Close()
-	<-sp.read
+	sp.hangUp()
 	sp.opening.Lock()
 	w := sp.watcher
 	sp.opening.Unlock()

@@ -3,7 +3,7 @@
 package evioloop
 
 import (
-	"net"
+	"os"
 	"runtime"
 	"testing"
 )
@@ -14,7 +14,10 @@ import (
 func TestSpanEndsForAllAtOnce(t *testing.T) {
 	for range 100 {
 		b := &Bridge{spans: map[nonce]*span{}}
-		ours, theirs := net.Pipe()
+		ours, theirs, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer theirs.Close()
 		sp := &span{b: b, c: ours, read: make(chan struct{}), gone: make(chan struct{})}
 		b.spans[sp.key] = sp

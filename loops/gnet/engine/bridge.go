@@ -39,12 +39,12 @@ type options struct {
 func InputCap(n int) Option { return func(o *options) { o.inputCap = n } }
 
 // MaxEvents bounds the descriptors that are served in one turn, before gnet's
-// own connections get theirs; default 32. A descriptor gets at most two reads in
+// own connections get theirs; default 64. A descriptor gets at most two reads in
 // a turn.
 func MaxEvents(n int) Option { return func(o *options) { o.maxEvents = n } }
 
 const (
-	defaultMaxEvents = 32
+	defaultMaxEvents = 64
 	defaultInputCap  = 256 << 10
 )
 
