@@ -21,16 +21,35 @@ import (
 
 func TestMain(m *testing.M) {
 	proc.Main(map[string]proc.Role{"peer": peer.Role, "plain": plain.Role})
-	os.Exit(m.Run())
+	dir, err := os.MkdirTemp("", "anyloop-bench-test-")
+	if err != nil {
+		panic(err)
+	}
+	programs.dir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
+
+// programs builds the examples, once for all tests.
+var programs = bench{programs: map[string]string{}}
 
 // tiny is a run of a moment.
 func tiny(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{pairs: 1, slice: time.Millisecond, starts: 1, progress: io.Discard, programs: map[string]string{}, servers: servers(), dir: t.TempDir()}
+	b := &bench{pairs: 1, slice: time.Millisecond, starts: 1, progress: io.Discard, programs: map[string]string{}, servers: servers()}
+	for _, example := range []string{"echo", "server"} {
+		p, err := programs.built(example)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.programs[example] = p
+	}
 	if err := b.prepare(); err != nil {
 		t.Fatal(err)
 	}
+	dir := b.dir // a run makes another, and removes it
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	return b
 }
 
@@ -117,7 +136,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// flipping is an echo server in this process that answers wrongly after a while.
+// flipping is an echo server in this process whose second answer on each connection is wrong.
 type flipping struct{ l net.Listener }
 
 func (flipping) Pid() int      { return os.Getpid() }
@@ -142,7 +161,7 @@ func startFlipping(_ *bench, _ *row, addr string) (process, error) {
 					if err != nil {
 						return
 					}
-					if n == 3 {
+					if n == 1 {
 						buf[k-1] ^= 1
 					}
 					c.Write(buf[:k])

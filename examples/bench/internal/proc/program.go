@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 )
 
 // Program is another program that runs as a child.
@@ -35,23 +36,14 @@ func Run(core int, path string, args ...string) (*Program, error) {
 // Pid returns the process id.
 func (p *Program) Pid() int { return p.cmd.Process.Pid }
 
-// Ended returns what a program said that has ended by itself, as an error; nil if it
-// runs.
-func (p *Program) Ended() error {
-	select {
-	case <-p.ended:
-		return fmt.Errorf("%s has ended: %s", p.cmd.Path, p.said.text())
-	default:
-		return nil
-	}
-}
-
-// Stop kills the program, and returns an error if it had ended before.
+// Stop kills the program. If it had ended by itself, what it said is the error.
 func (p *Program) Stop() error {
-	err := p.Ended()
 	p.cmd.Process.Kill()
 	<-p.ended
-	return err
+	if st, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && st.Signaled() && st.Signal() == syscall.SIGKILL {
+		return nil
+	}
+	return fmt.Errorf("%s has ended, %s: %s", p.cmd.Path, p.cmd.ProcessState, p.said.text())
 }
 
 // tail keeps the end of what is written.
