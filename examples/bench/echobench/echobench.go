@@ -223,8 +223,8 @@ func (b *bench) run() (*report.Report, error) {
 // interrupted. The returned function lifts the bound.
 func (b *bench) bound(most time.Duration) (lift func()) {
 	over := func(why string) {
-		fmt.Fprintln(os.Stderr, why)
 		os.RemoveAll(b.dir)
+		fmt.Fprintln(os.Stderr, why)
 		os.Exit(1)
 	}
 	timer := time.AfterFunc(most, func() { over(fmt.Sprintf("it is not over after %s", most)) })

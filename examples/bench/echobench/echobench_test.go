@@ -127,6 +127,9 @@ func TestRun(t *testing.T) {
 		if ref != "" && (len(x.Pairs) != 2 || x.Ratio.Median != (x.Pairs[0][0]/x.Pairs[0][1]+x.Pairs[1][0]/x.Pairs[1][1])/2) {
 			t.Errorf("%s: the ratio %v is not of the pairs %v", name, x.Ratio, x.Pairs)
 		}
+		if own := rep.Rows[0].Find("raw", ""); ref != "" && (x.Pairs[0][0]+x.Pairs[1][0] != 2*x.CPU || x.Pairs[0][1]+x.Pairs[1][1] != 2*own.CPU) {
+			t.Errorf("%s: %v us beside %v us, and the pairs %v", name, x.CPU, own.CPU, x.Pairs)
+		}
 		if m.Memory == nil || m.Memory.Base < 1<<20 {
 			t.Errorf("%s: %+v", name, m.Memory)
 		}
