@@ -26,6 +26,8 @@ type epoll struct {
 	n, at  int
 	busy   bool // the last wait found something
 	spin   spin
+
+	further []unix.EpollEvent // for lookPast, made when it is needed
 }
 
 func newEpoll() (poller, error) {
@@ -38,7 +40,11 @@ func newEpoll() (poller, error) {
 
 func (e *epoll) ctl(op, fd int, ev loop.Events) error {
 	// The masks of epoll and poll(2) have the same values.
-	return unix.EpollCtl(e.ep, op, fd, &unix.EpollEvent{Events: uint32(ev), Fd: int32(fd), Pad: e.gens.Get(fd)})
+	mask := uint32(ev)
+	if ev&loop.In != 0 {
+		mask |= unix.EPOLLRDHUP // tells those who leave from those who send: see lookPast
+	}
+	return unix.EpollCtl(e.ep, op, fd, &unix.EpollEvent{Events: mask, Fd: int32(fd), Pad: e.gens.Get(fd)})
 }
 
 func (e *epoll) add(fd int, ev loop.Events) error {
@@ -70,7 +76,7 @@ func (e *epoll) wait(ms, limit int) error {
 	if e.busy || ms == 0 {
 		n, errno := e.spin.wait(e.ep, evs, ms != 0)
 		if errno == 0 && (n > 0 || ms == 0) {
-			e.n, e.busy = n, n > 0
+			e.found(evs, n)
 			return nil
 		}
 	}
@@ -78,8 +84,16 @@ func (e *epoll) wait(ms, limit int) error {
 	if err == unix.EINTR {
 		n, err = 0, nil
 	}
-	e.n, e.busy = max(n, 0), n > 0
+	e.found(evs, n)
 	return err
+}
+
+// found notes what a wait has collected.
+func (e *epoll) found(evs []unix.EpollEvent, n int) {
+	e.n, e.busy = max(n, 0), n > 0
+	if n == len(evs) && crowded(evs) {
+		e.lookPast(evs)
+	}
 }
 
 func (e *epoll) next() (int, loop.Events, bool) {
@@ -88,7 +102,7 @@ func (e *epoll) next() (int, loop.Events, bool) {
 		e.at++
 		// What was collected for a registration that is gone is dropped.
 		if fd := int(ev.Fd); e.gens.Get(fd) == ev.Pad {
-			return fd, loop.Events(ev.Events), true
+			return fd, loop.Events(ev.Events &^ unix.EPOLLRDHUP), true
 		}
 	}
 	return 0, 0, false
