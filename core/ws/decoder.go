@@ -3,7 +3,6 @@ package ws
 import (
 	"encoding/binary"
 	"slices"
-	"unicode/utf8"
 )
 
 // Decoder finds frames in received bytes. Embed it by value; Init before use.
@@ -148,7 +147,7 @@ func (d *Decoder) Small(p []byte, most int, lim *Limits) (payload []byte, op Opc
 	payload = p[smallHeader:n:n]
 	maskWords(key, payload)
 	if op == Text && !lim.NoUTF8 {
-		if rest := skipASCII(payload); len(rest) > 0 && !utf8.Valid(rest) {
+		if rest := skipASCII(payload); len(rest) > 0 && !validText(rest) {
 			maskWords(key, payload) // as it came
 			return nil, 0, 0
 		}
@@ -231,8 +230,9 @@ func (d *Decoder) data(p []byte, lim *Limits, ev *Event) (n int, err *PeerError)
 		n = min(n, lim.RxPiece)
 	}
 	piece := p[:n:n]
+	ascii := false // or not known
 	if !d.is(dfClient) {
-		d.pos = maskFrom(d.mask, d.pos, piece)
+		d.pos, ascii = maskLooking(d.mask, d.pos, piece)
 	}
 	d.left -= int64(n)
 	ended := d.left == 0
@@ -244,7 +244,7 @@ func (d *Decoder) data(p []byte, lim *Limits, ev *Event) (n int, err *PeerError)
 		return n, nil
 	}
 	if d.op == Text && !lim.NoUTF8 && !d.is(dfPacked) {
-		if !d.utf8.Add(piece) || final && !d.utf8.Complete() {
+		if !(ascii && d.utf8.Complete()) && !d.utf8.Add(piece) || final && !d.utf8.Complete() {
 			return n, ErrUTF8
 		}
 	}

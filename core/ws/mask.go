@@ -4,16 +4,10 @@ import "encoding/binary"
 
 // Mask masks or unmasks b in place (RFC 6455 5.3); pos is how many bytes of the
 // payload came before b.
-func Mask(key [4]byte, pos int, b []byte) { maskFrom(key, uint8(pos&3), b) }
+func Mask(key [4]byte, pos int, b []byte) { maskLooking(key, uint8(pos&3), b) }
 
-// maskFrom masks b and returns the rotation for what follows.
-func maskFrom(key [4]byte, pos uint8, b []byte) uint8 {
-	next, _ := maskLooking(key, pos, b)
-	return next
-}
-
-// maskLooking is maskFrom, and ascii is whether it saw that what b became is all
-// ASCII: where that costs nothing, it looks.
+// maskLooking masks b and returns the rotation for what follows, and whether it
+// saw that what b became is all ASCII: where that costs nothing, it looks.
 func maskLooking(key [4]byte, pos uint8, b []byte) (next uint8, ascii bool) {
 	next = uint8((int(pos) + len(b)) & 3)
 	if len(b) == 0 {

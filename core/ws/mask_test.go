@@ -77,15 +77,15 @@ func TestMaskWidths(t *testing.T) {
 	}
 }
 
-// TestMaskFromFollows: a payload masked in pieces is the payload masked at once.
-func TestMaskFromFollows(t *testing.T) {
+// TestMaskFollows: a payload masked in pieces is the payload masked at once.
+func TestMaskFollows(t *testing.T) {
 	for _, n := range []int{10, 300, 1000} {
 		for _, step := range []int{1, 3, 64, 191, 192, 193, 257} {
 			got, want := bytesFor(n), bytesFor(n)
 			maskNaive(key, 0, want)
 			pos := uint8(0)
 			for p := got; len(p) > 0; p = p[min(step, len(p)):] {
-				pos = maskFrom(key, pos, p[:min(step, len(p))])
+				pos, _ = maskLooking(key, pos, p[:min(step, len(p))])
 			}
 			if !bytes.Equal(got, want) {
 				t.Errorf("%d bytes in pieces of %d", n, step)
