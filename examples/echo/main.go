@@ -48,13 +48,7 @@ func main() {
 		Backend: host.Backend,
 		Threads: *threads,
 		Log:     log,
-		Limits: core.Limits{
-			MaxMessage:  *maxMessage,
-			MaxInflated: *maxMessage,
-			MaxFrame:    *maxMessage,
-			WriteLimit:  int(*maxMessage),
-			OutboxBytes: int(*maxMessage),
-		},
+		Limits:  limits(*maxMessage),
 		VHosts: []core.VHost{{
 			Name: "echo",
 			Addr: *addr,
@@ -76,6 +70,17 @@ func main() {
 	fmt.Fprintf(os.Stderr, "echo: %s://%s/ on %s\n", app.Scheme("ws", tls), eng.VHost("echo").Addr(), host.Name)
 	if err := app.Serve(host, eng); err != nil {
 		app.Fatal(err)
+	}
+}
+
+// limits lets messages of that many bytes through, in and out.
+func limits(message int64) core.Limits {
+	return core.Limits{
+		MaxMessage:  message,
+		MaxInflated: message,
+		MaxFrame:    message,
+		WriteLimit:  int(message),
+		OutboxBytes: int(message),
 	}
 }
 
