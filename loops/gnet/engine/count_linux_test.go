@@ -1,0 +1,114 @@
+package gnetengine_test
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"testing"
+
+	"anyloop/core"
+	gnetengine "anyloop/loops/gnet/engine"
+)
+
+// rounds of the tests that count. What the process does besides, a collection now
+// and then, is far less than one call in a round.
+const rounds = 100
+
+// TestStreamCostsWhatGnetDoes: an echo through gnet's connections, one message at a
+// time or sixteen at once, makes as many reads and writes as gnet's own, one each,
+// allocates nothing, and changes no interest.
+func TestStreamCostsWhatGnetDoes(t *testing.T) {
+	const conns = 16
+	b := gnetengine.Streams()
+	path := filepath.Join(t.TempDir(), "s")
+	eng, _ := newEngine(t, core.Config{Backend: b}, echoing("unix:"+path))
+	ran := make(chan error, 1)
+	go func() { ran <- eng.Run(context.Background()) }()
+	wait(t, b.Listening(), "gnet does not listen")
+	ours := newPeers(t, "unix", path, true, conns)
+	bare := newPeers(t, "unix", run(t, &program{}).path, false, conns)
+	for _, burst := range []int{1, 16} {
+		msg := bytes.Repeat(message, burst)
+		want := bare.spend(rounds, msg, len(msg), nil, nil)
+		checkCalls(t, "gnet's own reads", want.reads, conns)
+		checkCalls(t, "gnet's own writes", want.writes, conns)
+		hold(t, eng)()
+		before, sent := eng.Stats(), gnetengine.Writes(b, 0)
+		got := ours.spend(rounds, msg, burst*echoed, nil, nil)
+		hold(t, eng)()
+		after := eng.Stats()
+		checkCalls(t, "reads", got.reads, conns)
+		checkCalls(t, "writes beside core's", got.writes, 0) // which are sends
+		if n := gnetengine.Writes(b, 0) - sent; n != (rounds+warmUp)*conns {
+			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		}
+		checkInterest(t, before, after)
+		if got.mallocs > want.mallocs+rounds/2 && !raceEnabled {
+			t.Errorf("%d at once: %d allocations in %d rounds of %d, gnet's own %d", burst, got.mallocs, rounds, conns, want.mallocs)
+		}
+	}
+	ours.close()
+	shutdown(t, eng)
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+}
+
+// checkCalls compares a number of calls with what each round should make.
+func checkCalls(t *testing.T, what string, got uint64, each int) {
+	t.Helper()
+	if exact := uint64(rounds * each); got < exact || got > exact+rounds/2 {
+		t.Errorf("%s: %d calls in %d rounds, want %d each", what, got, rounds, each)
+	}
+}
+
+// TestBridgeTurnsAreShared: messages that have come on 64 connections are served in
+// one turn, which costs gnet's wake-up beside a read and a write for each, and no
+// change of interest. Without the bridge there would be those, and the turn's wait.
+func TestBridgeTurnsAreShared(t *testing.T) {
+	const conns = 64
+	b := gnetengine.New()
+	run(t, b.Wrap(nil))
+	path := filepath.Join(t.TempDir(), "s")
+	eng, _ := newEngine(t, core.Config{Backend: b}, echoing("unix:"+path))
+	if err := b.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the bridge is up", func() bool { return gnetengine.Settled(b) })
+	p := newPeers(t, "unix", path, true, conns)
+	for _, burst := range []int{1, 16} {
+		hold(t, eng)()
+		before := eng.Stats()
+		var release func()
+		got := p.spend(rounds, bytes.Repeat(message, burst), burst*echoed, func() { release = hold(t, eng) }, func() { release() })
+		hold(t, eng)()
+		after := eng.Stats()
+		// Core's own are receives and sends. The post rings the doorbell, which
+		// is read; gnet is woken for the turn of the post, and for that of the
+		// messages, if it is not awake.
+		checkCalls(t, "reads beside core's", got.reads, 1)
+		if n := got.writes; n > 3*rounds+rounds/2 {
+			t.Errorf("%d at once: %d writes beside core's in %d rounds, want 3 each at most", burst, n, rounds)
+		}
+		if n := after.Reads - before.Reads; n != (rounds+warmUp)*conns {
+			t.Errorf("%d at once: %d reads in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		}
+		if n := after.Writes - before.Writes; n != (rounds+warmUp)*conns {
+			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		}
+		checkInterest(t, before, after)
+		// A post with its channels, and gnet's two jobs; messages cost none.
+		if got.mallocs > 20*rounds && !raceEnabled {
+			t.Errorf("%d at once: %d allocations in %d rounds of %d", burst, got.mallocs, rounds, conns)
+		}
+	}
+	p.close()
+	shutdown(t, eng)
+}
+
+func checkInterest(t *testing.T, before, after core.Stats) {
+	t.Helper()
+	if n := after.Adds + after.Changes + after.Dels - before.Adds - before.Changes - before.Dels; n != 0 {
+		t.Errorf("%d changes of interest", n)
+	}
+}

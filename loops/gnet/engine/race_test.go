@@ -1,0 +1,5 @@
+//go:build race
+
+package gnetengine_test
+
+const raceEnabled = true
