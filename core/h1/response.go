@@ -71,7 +71,18 @@ func AppendLastChunk(dst []byte) []byte { return append(dst, "0\r\n\r\n"...) }
 
 // AppendDate appends t as an IMF-fixdate (RFC 9110 5.6.7).
 func AppendDate(dst []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 GMT")
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 { // not a date that the form can say
+		return t.AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 GMT")
+	}
+	hour, minute, second := t.Clock()
+	dst = append(dst, "SunMonTueWedThuFriSat"[3*t.Weekday():][:3]...)
+	dst = append(dst, ',', ' ', byte('0'+day/10), byte('0'+day%10), ' ')
+	dst = append(dst, "JanFebMarAprMayJunJulAugSepOctNovDec"[3*(month-1):][:3]...)
+	return append(dst, ' ', byte('0'+year/1000), byte('0'+year/100%10), byte('0'+year/10%10), byte('0'+year%10),
+		' ', byte('0'+hour/10), byte('0'+hour%10), ':', byte('0'+minute/10), byte('0'+minute%10),
+		':', byte('0'+second/10), byte('0'+second%10), ' ', 'G', 'M', 'T')
 }
 
 // BodyAllowed reports whether a response has a body (RFC 9110 6.4.1): not to

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"anyloop/core/sys"
 )
 
 // cache keeps small files with their answers. Readers take no lock and write
@@ -199,5 +201,8 @@ func sameFile(a, b fs.FileInfo) bool {
 		return false
 	}
 	// Files of the operating system have an identity, too.
+	if id := sys.InfoID(a); id != (sys.FileID{}) {
+		return id == sys.InfoID(b)
+	}
 	return !os.SameFile(a, a) || os.SameFile(a, b)
 }

@@ -109,18 +109,18 @@ func (d *disk) counts() (looks, opens, open, hung int) {
 	return d.looks, d.opens, d.open, d.hung
 }
 
-// site is an engine on virtual time that serves one mount.
+// site is an engine on virtual time that serves mounts.
 type site struct {
 	t   *testing.T
 	k   *sim.Kernel
 	eng *core.Engine
 }
 
-func newSite(t *testing.T, m core.Mount, lim core.Limits) *site {
+func newSite(t *testing.T, m core.Mount, lim core.Limits, more ...core.Mount) *site {
 	t.Helper()
 	s := &site{t: t, k: sim.New(sim.Options{})}
 	lim.KeepAliveTimeout, lim.ContentTimeout = -1, -1
-	eng, err := core.New(core.Config{Backend: s.k, Limits: lim, VHosts: []core.VHost{{Addr: "host:80", Mounts: []core.Mount{m}}}})
+	eng, err := core.New(core.Config{Backend: s.k, Limits: lim, VHosts: []core.VHost{{Addr: "host:80", Mounts: append(more, m)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

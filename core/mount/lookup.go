@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"anyloop/core"
@@ -25,6 +28,8 @@ type tree struct {
 	cacheControl string
 	believe      time.Duration // how long a cached file is not looked at; negative: for ever
 	cache        cache
+	here         *os.File    // the folder that fsys is, nil: it is none, or not known
+	never        atomic.Bool // files in it cannot be read without waiting
 }
 
 // entry is one file as it is sent: a file, or its precompressed neighbour. It
@@ -177,48 +182,58 @@ func (t *tree) precompressed(e *entry, f fs.File, st fs.FileInfo, a accepts) (fs
 
 // read completes an entry, with the bytes of a small file.
 func (t *tree) read(e *entry, f fs.File, st fs.FileInfo) result {
-	e.size, e.mtime, e.stat = st.Size(), st.ModTime(), st
-	var sum []byte
-	if e.size <= smallFile {
-		data := make([]byte, e.size)
+	if st.Size() <= smallFile {
+		data := make([]byte, st.Size())
 		_, err := io.ReadFull(f, data)
 		f.Close()
 		if err != nil {
 			return result{status: 500, err: err}
 		}
-		e.data = data
-		if e.mtime.IsZero() {
-			h := sha256.Sum256(data)
-			sum = h[:]
-		}
-		f = nil
-	} else if e.mtime.IsZero() {
+		return t.whole(e, data, st)
+	}
+	e.describe(st)
+	if e.mtime.IsZero() {
 		h := sha256.New()
 		if _, err := io.Copy(h, f); err != nil {
 			f.Close()
 			return result{status: 500, err: err}
 		}
-		sum = h.Sum(nil)
+		e.tag(h.Sum(nil))
 		f.Close()
 		var err error
 		if f, err = t.fsys.Open(e.openName()); err != nil {
 			return failed(err)
 		}
 	}
-	// RFC 9110 8.8.3: a strong validator has to differ between codings too.
-	if sum != nil {
-		e.etag = fmt.Sprintf(`"%x%s"`, sum[:12], e.coding)
-	} else {
-		e.etag = fmt.Sprintf(`"%x-%x%s"`, e.size, e.mtime.UnixNano(), e.coding)
-	}
-	if e.data != nil {
-		var err error
-		if e.whole, err = core.Prepare(200, t.header(e), e.data); err != nil {
-			return result{status: 500, err: err}
-		}
-	}
 	return result{entry: e, file: f}
 }
+
+// whole completes an entry whose file has been read.
+func (t *tree) whole(e *entry, data []byte, st fs.FileInfo) result {
+	e.describe(st)
+	e.data = data
+	if e.mtime.IsZero() {
+		h := sha256.Sum256(data)
+		e.tag(h[:])
+	}
+	var err error
+	if e.whole, err = core.Prepare(200, t.header(e), data); err != nil {
+		return result{status: 500, err: err}
+	}
+	return result{entry: e}
+}
+
+// describe notes what is known of the file.
+func (e *entry) describe(st fs.FileInfo) {
+	e.size, e.mtime, e.stat = st.Size(), st.ModTime(), st
+	// RFC 9110 8.8.3: a strong validator has to differ between codings too.
+	b := strconv.AppendInt(append(make([]byte, 0, 40), '"'), e.size, 16)
+	b = strconv.AppendInt(append(b, '-'), e.mtime.UnixNano(), 16)
+	e.etag = string(append(append(b, e.coding...), '"'))
+}
+
+// tag is for files without a time: the sum of the contents tells them apart.
+func (e *entry) tag(sum []byte) { e.etag = fmt.Sprintf(`"%x%s"`, sum[:12], e.coding) }
 
 // openName is the name that was opened in the end.
 func (e *entry) openName() string {

@@ -3,7 +3,7 @@
 //
 //	core.VHost{Mounts: []core.Mount{mount.Files("/", os.DirFS("www"))}}
 //
-// Opening and reading happen on the engine's bounded pool, never on the loop; a
+// What may have to wait for a disk happens on the engine's bounded pool, never on the loop; a
 // connection holds one chunk (64 KiB) of a large file, and the next one is read
 // when the peer can take it. Small files that are asked for often lie ready to be
 // sent in a bounded cache, without a system call but the socket's; a file in it
@@ -86,6 +86,10 @@ func (c Cache) String() string {
 
 // Files returns a mount that serves the files of fsys below path.
 func Files(path string, fsys fs.FS, opts ...Options) core.Mount {
+	return newTree(fsys, opts).mount(path)
+}
+
+func newTree(fsys fs.FS, opts []Options) *tree {
 	t := &tree{fsys: fsys, index: "index.html"}
 	for _, o := range opts {
 		t.opt = o
@@ -96,6 +100,10 @@ func Files(path string, fsys fs.FS, opts ...Options) core.Mount {
 	t.cacheControl = t.opt.Cache.String()
 	t.believe = cmp.Or(t.opt.CacheTime, time.Second)
 	t.cache.init(cmp.Or(t.opt.CacheBytes, 16<<20), cmp.Or(t.opt.CacheFiles, 4096))
+	return t
+}
+
+func (t *tree) mount(path string) core.Mount {
 	return core.Mount{
 		Path:          path,
 		HTTP:          func(*core.Conn) core.HTTPHandler { return &handler{t: t} },
@@ -104,7 +112,9 @@ func Files(path string, fsys fs.FS, opts ...Options) core.Mount {
 }
 
 // Dir is Files on a folder. Symbolic links that lead out of it are not followed
-// (unless FollowLinks is set): such a name is 404.
+// (unless FollowLinks is set): such a name is 404. On Linux 5.12 and later a small
+// file that the kernel has in memory is read by the loop itself, which does not
+// wait for it; all else is for the pool.
 func Dir(path, dir string, opts ...Options) (core.Mount, error) {
 	follow := false
 	for _, o := range opts {
@@ -120,7 +130,11 @@ func Dir(path, dir string, opts ...Options) (core.Mount, error) {
 	if err != nil {
 		return core.Mount{}, fmt.Errorf("mount: %w", err)
 	}
-	return Files(path, root.FS(), opts...), nil
+	t := newTree(root.FS(), opts)
+	if t.here, err = root.Open("."); err != nil {
+		return core.Mount{}, fmt.Errorf("mount: %w", err)
+	}
+	return t.mount(path), nil
 }
 
 // Redirect returns a mount that answers with a redirection to target, to which

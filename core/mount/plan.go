@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"anyloop/core"
+	"anyloop/core/h1"
 )
 
 // conditions is what a request says besides which file it wants.
@@ -74,7 +75,7 @@ func (t *tree) header(e *entry) core.Header {
 	}
 	h = append(h, core.Field{Name: "etag", Value: e.etag}, core.Field{Name: "cache-control", Value: t.cacheControl})
 	if !e.mtime.IsZero() {
-		h = append(h, core.Field{Name: "last-modified", Value: e.mtime.UTC().Format(httpTime)})
+		h = append(h, core.Field{Name: "last-modified", Value: string(h1.AppendDate(make([]byte, 0, 32), e.mtime))})
 	}
 	if e.near != 0 {
 		h = append(h, core.Field{Name: "vary", Value: "accept-encoding"})

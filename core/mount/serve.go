@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"anyloop/core"
+	"anyloop/core/header"
 )
 
 // handler serves files on one connection, one request after the other.
@@ -19,15 +20,11 @@ type handler struct {
 func (h *handler) Request(c *core.Conn, r *core.Request) error {
 	h.release()
 	m := r.Method()
-	get, all, a := m == "GET" || m == "HEAD", true, accepts(0)
-	fields := r.Table()
-	for i := range fields.Len() {
-		name, value := fields.At(i)
-		switch string(name) {
-		case "accept-encoding":
+	get, fields, a := m == "GET" || m == "HEAD", r.Table(), accepts(0)
+	all := !fields.HasAny(header.Conditional)
+	if fields.Has(header.AcceptEncoding) && !h.t.opt.NoPrecompressed {
+		for value := range fields.Values("accept-encoding") {
 			a |= h.accepts(value)
-		case "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range":
-			all = false
 		}
 	}
 	var p place
@@ -50,9 +47,6 @@ func (h *handler) Request(c *core.Conn, r *core.Request) error {
 
 // accepts is acceptsOf, with a memory: connections say the same again and again.
 func (h *handler) accepts(value []byte) accepts {
-	if h.t.opt.NoPrecompressed {
-		return 0
-	}
 	if h.took != string(value) {
 		h.took, h.a = string(value), acceptsOf(value)
 	}

@@ -1,9 +1,12 @@
 package mount
 
 import (
+	"errors"
+	"path"
 	"time"
 
 	"anyloop/core"
+	"anyloop/core/sys"
 )
 
 // transfer is one request that takes more than a look into the cache.
@@ -43,13 +46,16 @@ func (x *transfer) begin(r *core.Request, a accepts, p place) error {
 	if !ok {
 		return x.status(404)
 	}
-	now := x.c.Thread().Now()
-	err := x.look(&wanted{path: mp, name: name, folder: folder, a: a, now: now, place: p})
+	w := wanted{path: mp, name: name, folder: folder, a: a, now: x.c.Thread().Now(), place: p}
+	if x.res.entry = x.t.readNow(&w); x.res.entry != nil {
+		return x.found()
+	}
+	err := x.look(w)
 	if err == nil || p.it == nil {
 		return err
 	}
 	p.it.asking.Store(false)
-	if now.Sub(p.b.since) < x.t.believe { // it may be looked at later, too
+	if w.now.Sub(p.b.since) < x.t.believe { // it may be looked at later, too
 		x.res.entry = p.b.entry
 		return x.found()
 	}
@@ -67,12 +73,12 @@ type wanted struct {
 }
 
 // look has a worker look at the file.
-func (x *transfer) look(w *wanted) error {
+func (x *transfer) look(w wanted) error {
 	file := &openFile{reading: true} // the connection may end before the worker
 	var res result
 	err := x.c.Work(func() {
 		defer file.end()
-		res = x.t.look(w)
+		res = x.t.look(&w)
 		file.f = res.file
 	}, func(c *core.Conn) error {
 		x.res = res
@@ -103,12 +109,53 @@ func (t *tree) look(w *wanted) result {
 		}
 	}
 	res := t.lookup(w.name, w.folder, w.a)
-	if res.entry != nil && t.cache.fits(w.path, res.entry) {
-		t.cache.put(w.path, w.a, &believed{res.entry, w.now})
-	} else {
-		t.cache.forget(w.path, w.a)
-	}
+	t.keep(w, res.entry)
 	return res
+}
+
+// keep puts an entry into the cache, if it may be there; nil is no file.
+func (t *tree) keep(w *wanted, e *entry) {
+	if e != nil && t.cache.fits(w.path, e) {
+		t.cache.put(w.path, w.a, &believed{e, w.now})
+		return
+	}
+	t.cache.forget(w.path, w.a)
+}
+
+// readNow is look for the loop: nil unless it is a small file in a folder of the
+// operating system, without neighbours, which is known and read without waiting.
+func (t *tree) readNow(w *wanted) *entry {
+	if t.here == nil || t.never.Load() {
+		return nil
+	}
+	name := w.name
+	if w.folder {
+		name = path.Join(name, t.index)
+	}
+	dir := int(t.here.Fd())
+	if !t.opt.NoPrecompressed {
+		for _, c := range codings {
+			if !sys.AbsentNow(dir, name+c.ext) {
+				return nil
+			}
+		}
+	}
+	data, st, err := sys.ReadNow(dir, name, smallFile)
+	if err != nil {
+		if errors.Is(err, sys.ErrNever) {
+			t.never.Store(true)
+		}
+		return nil
+	}
+	res := t.whole(&entry{name: name, ctype: t.opt.typeOf(name)}, data, st)
+	if res.entry == nil {
+		return nil
+	}
+	t.keep(w, res.entry)
+	if w.place.it != nil {
+		w.place.it.asking.Store(false)
+	}
+	return res.entry
 }
 
 func (x *transfer) found() error {

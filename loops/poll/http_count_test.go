@@ -68,9 +68,17 @@ var (
 func newFileBench(t testing.TB, conns int, opt mount.Options) (*bench, *countedFS) {
 	t.Helper()
 	files := &countedFS{MapFS: fstest.MapFS{"page.html": &fstest.MapFile{Data: page, ModTime: time.Unix(1e9, 0)}}}
+	b := newPageBench(t, conns, mount.Files("/", files, opt))
+	files.reset()
+	return b, files
+}
+
+// newPageBench is the same for any mount.
+func newPageBench(t testing.TB, conns int, m core.Mount) *bench {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	back := poll.Backend(poll.Nested())
-	eng, err := core.New(core.Config{Backend: back, VHosts: []core.VHost{{Addr: "unix:" + path, Mounts: []core.Mount{mount.Files("/", files, opt)}}}})
+	eng, err := core.New(core.Config{Backend: back, VHosts: []core.VHost{{Addr: "unix:" + path, Mounts: []core.Mount{m}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +95,7 @@ func newFileBench(t testing.TB, conns int, opt mount.Options) (*bench, *countedF
 		b.clients = append(b.clients, fd)
 	}
 	b.getPages(1)
-	files.reset()
-	return b, files
+	return b
 }
 
 // getPages asks for the page count times on every connection, all at once, and

@@ -1,0 +1,94 @@
+package sys
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// folder makes files, and skips if this kernel or file system cannot read without
+// waiting.
+func folder(t *testing.T) (dir string, fd int) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, data := range map[string]string{"f": "contents", "empty": "", "sub/g": "below", "large": "0123456789abcdef0"} {
+		os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	fd = int(f.Fd())
+	if _, _, err := ReadNow(fd, "f", 16); errors.Is(err, ErrNever) {
+		t.Skip("needs Linux 5.12 and a file system with RWF_NOWAIT")
+	}
+	return dir, fd
+}
+
+func TestReadNow(t *testing.T) {
+	dir, fd := folder(t)
+	out := filepath.Join(t.TempDir(), "secret")
+	os.WriteFile(out, []byte("secret"), 0o600)
+	os.Symlink(out, filepath.Join(dir, "away"))
+	os.Symlink("sub/g", filepath.Join(dir, "inner"))
+	if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"f": "contents", "empty": "", "sub/g": "below", "inner": "below"} {
+		os.ReadFile(filepath.Join(dir, name)) // it is in memory
+		data, info, err := ReadNow(fd, name, 16)
+		if err != nil || string(data) != want {
+			t.Errorf("%s: %q, %v", name, data, err)
+			continue
+		}
+		st, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() != st.Size() || info.Mode() != st.Mode() || !info.ModTime().Equal(st.ModTime()) {
+			t.Errorf("%s: %v %v %v, os says %v %v %v", name, info.Size(), info.Mode(), info.ModTime(), st.Size(), st.Mode(), st.ModTime())
+		}
+	}
+	for _, name := range []string{"none", "sub", "away", "fifo", "large", "../" + filepath.Base(dir) + "/f", out} {
+		if data, _, err := ReadNow(fd, name, 16); !errors.Is(err, ErrNotNow) {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+	}
+	os.Stat(filepath.Join(dir, "none")) // it is in memory that it is not there
+	for name, want := range map[string]bool{"none": true, "f": false, "sub": false, "away": false} {
+		if got := AbsentNow(fd, name); got != want {
+			t.Errorf("AbsentNow(%s) = %v", name, got)
+		}
+	}
+}
+
+// TestReadNowDoesNotWait: a page that is not in memory is not waited for.
+func TestReadNowDoesNotWait(t *testing.T) {
+	dir, fd := folder(t)
+	data := bytes.Repeat([]byte("0123456789abcdef"), 4096)
+	f, err := os.Create(filepath.Join(dir, "cold"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.Write(data)
+	f.Sync()
+	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := ReadNow(fd, "cold", 1<<20)
+	if err == nil && bytes.Equal(got, data) {
+		t.Skip("the file system has it in memory all the same")
+	}
+	if !errors.Is(err, ErrNotNow) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
