@@ -1,6 +1,7 @@
 package poll_test
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -111,8 +112,9 @@ func many() int {
 	return 2000
 }
 
-// TestMassDisconnectDoesNotHoldUp: who sends something after very many have left is
-// served in the next turn, and a turn closes a bounded number of connections.
+// TestMassDisconnectDoesNotHoldUp: who sends something after very many have left
+// waits for a sixteenth of them at most, and a turn closes a bounded number of
+// connections.
 func TestMassDisconnectDoesNotHoldUp(t *testing.T) {
 	gone := many()
 	raiseFiles(t, 2*gone+100)
@@ -138,8 +140,8 @@ func (b *bench) closeBeside(gone, max int) {
 	if max > 0 {
 		most = max
 	}
-	// A turn looks past 64 times as many as it serves.
-	soon := 1 + gone/(64*most)
+	// A turn looks past sixteen times as many as it serves.
+	soon := 1 + gone/(16*most)
 	first := b.eng.Stats()
 	turns := 0
 	for before := first; before.Dels-first.Dels < uint64(gone); {
@@ -220,5 +222,48 @@ func TestPausedAndLeftIsQuiet(t *testing.T) {
 	conn.Resume()
 	if b.turnUntilQuiet(); eng.Stats().Conns != 0 {
 		t.Error("the end of the stream is not seen")
+	}
+}
+
+// TestGreedyDoesNotHoldUp: beside one who sends without pause the others are served
+// in every turn, in which the greedy one is read twice at most.
+func TestGreedyDoesNotHoldUp(t *testing.T) {
+	b := newBench(t, 2)
+	steady, greedy := b.clients[0], b.clients[1]
+	if err := unix.SetNonblock(greedy, true); err != nil {
+		t.Fatal(err)
+	}
+	flood, out, got := bytes.Repeat(message, 1000), 0, 0
+	push := func() { // as much as the socket takes, and what has come back is read
+		for {
+			n, err := unix.Write(greedy, flood[out:])
+			if err != nil {
+				break
+			}
+			out = (out + n) % len(flood)
+		}
+		for {
+			n, err := unix.Read(greedy, b.buf[:])
+			if err != nil {
+				return
+			}
+			got += n
+		}
+	}
+	for range 100 {
+		push()
+		before := b.eng.Stats()
+		b.send(steady, message)
+		b.turnsUntilEcho(steady, 0, 1)
+		now := b.eng.Stats()
+		if n := now.Reads - before.Reads; n > 3 {
+			t.Fatalf("%d reads in a turn", n)
+		}
+		if n := now.BytesIn - before.BytesIn; n > 128<<10+uint64(len(message)) {
+			t.Fatalf("%d bytes in a turn", n)
+		}
+	}
+	if got < 1<<20 {
+		t.Errorf("the greedy one has got %d bytes only", got)
 	}
 }
