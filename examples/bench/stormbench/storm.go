@@ -66,6 +66,7 @@ func Storm(args []string) error {
 type times struct {
 	took, late crowd.Hist
 	length     time.Duration // of the weather, all rounds together
+	cpu        time.Duration // that the server needed for all of it
 }
 
 func (t *times) add(p *crowd.Paced, s crowd.Span) {
@@ -118,15 +119,19 @@ func (o *options) printStorms(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "%d connections echo 64 B, %d per second together, on a schedule; beside them %d others come (handshakes under way: %d) and leave at once. %d rounds; one core for the server.\n",
 		o.steady, o.rate, o.storm, o.parallel, o.rounds)
-	fmt.Fprintln(w, "| server | weather | ms of it | "+rowHead)
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "| server | weather | ms of it | server CPU ms | "+rowHead)
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|")
 	for i, name := range names {
 		for k := range weather {
 			t := &all[i][k]
-			fmt.Fprintf(w, "| %s | %s | %.0f | %s |\n", name, weather[k], float64(t.length.Microseconds())/1e3/float64(o.rounds), t.row())
+			fmt.Fprintf(w, "| %s | %s | %.0f | %.0f | %s |\n", name, weather[k], o.perRound(t.length), o.perRound(t.cpu), t.row())
 		}
 	}
 	return nil
+}
+
+func (o *options) perRound(d time.Duration) float64 {
+	return float64(d.Microseconds()) / 1e3 / float64(o.rounds)
 }
 
 // live takes a server through all weathers once.
@@ -164,9 +169,15 @@ func (o *options) live(b *target.Builder, name string, all season) (err error) {
 		}
 	}
 	for i, what := range []func() (crowd.Span, error){calm(o.quiet), come, leave(crowd.FIN), come, leave(crowd.RST)} {
-		if err := o.during(c, what, &all[i]); err != nil {
+		before, err := proc.Used(s.Pid())
+		if err == nil {
+			err = o.during(c, what, &all[i])
+		}
+		after, e := proc.Used(s.Pid())
+		if err = errors.Join(err, e); err != nil {
 			return fmt.Errorf("%s: %w", weather[i], err)
 		}
+		all[i].cpu += after.Sub(before).All
 	}
 	return nil
 }
@@ -198,10 +209,11 @@ func newCrowd(b *target.Builder, s *target.Server, nice int) (*proc.Child, error
 func (o *options) during(c *proc.Child, what func() (crowd.Span, error), t *times) error {
 	var p crowd.Paced
 	over := make(chan error, 1)
-	go func() { over <- c.Ask("pace", crowd.Pace{PerSecond: o.rate, Size: 64, For: longest}, &p) }()
-	time.Sleep(leadIn)
+	start := crowd.Now() + int64(leadIn)
+	go func() { over <- c.Ask("pace", crowd.Pace{PerSecond: o.rate, Size: 64, Start: start, For: longest}, &p) }()
+	time.Sleep(2 * leadIn)
 	sp, err := what()
-	time.Sleep(leadIn)
+	time.Sleep(time.Second / time.Duration(o.rate)) // one more is due
 	err = errors.Join(err, unix.Kill(c.Pid(), crowd.Enough), <-over)
 	if err != nil {
 		return err

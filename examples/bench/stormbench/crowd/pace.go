@@ -16,7 +16,8 @@ import (
 type Pace struct {
 	PerSecond int           // on all connections together
 	Size      int           // bytes
-	For       time.Duration // at most: until the process gets the signal Enough
+	Start     int64         // when the first is due, ns; 0: at once
+	For       time.Duration // at most: what is due when the process gets the signal Enough is the last
 }
 
 // Enough is the signal that ends a Pace.
@@ -48,16 +49,20 @@ func (c *crowd) pace(p Pace) (r Paced, err error) {
 	n := int(p.For.Seconds() * float64(p.PerSecond))
 	r = Paced{At: make([]int64, n), Took: make([]int64, n), Late: make([]int64, n)}
 	interval := int64(time.Second) / int64(p.PerSecond)
-	start := now() + int64(time.Millisecond)
+	if p.Start == 0 {
+		p.Start = now()
+	}
 	for i := range r.At {
-		r.At[i] = start + int64(i)*interval
+		r.At[i] = p.Start + int64(i)*interval
 	}
 	c.enough.Store(false)
 	for sent, back := 0, 0; back < n; {
 		if c.enough.Load() {
-			if n = sent; back == n {
+			due := int((now()-p.Start)/interval) + 1
+			if n = min(n, max(sent, due)); back == n {
 				break
 			}
+			c.enough.Store(false)
 		}
 		for t := now(); sent < n && r.At[sent] <= t; t = now() {
 			to := c.all[sent%len(c.all)]
