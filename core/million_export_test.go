@@ -16,5 +16,6 @@ func OnVisit(t testing.TB, visit func(c *Conn)) {
 }
 
 // VirtualWire is what a connection over a simulated kernel keeps only because of
-// that, in bytes: a descriptor of the operating system has no wire of its own.
-const VirtualWire = unsafe.Sizeof(linkStore{}) + unsafe.Sizeof(kernelWire{})
+// that, in bytes, each object rounded up to the allocator's 16: a descriptor of the
+// operating system has no wire of its own.
+const VirtualWire = (unsafe.Sizeof(linkStore{})+15)&^15 + (unsafe.Sizeof(kernelWire{})+15)&^15

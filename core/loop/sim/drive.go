@@ -92,12 +92,13 @@ func (th *thread) deliver(r delivered) {
 	f := k.file(r.fd)
 	mine := f != nil && f.watched && f.owner == th
 	app := f != nil && f.kind == kindApp
-	p := loop.PollFD{Fd: int32(r.fd), Revents: int16(r.ev), Events: int16(r.ev)}
+	p := &th.fd
+	*p = loop.PollFD{Fd: int32(r.fd), Revents: int16(r.ev), Events: int16(r.ev)}
 	if k.opt.Chaos && k.rnd.IntN(2) == 0 {
 		p.Events = 0
 	}
 	k.note(step{what: "ready", fd: r.fd, ev: r.ev})
-	owned := th.s.ServiceFD(&p)
+	owned := th.s.ServiceFD(p)
 	switch {
 	case app && owned:
 		k.violation("line 3: ServiceFD took the application's descriptor %d", r.fd)

@@ -84,6 +84,7 @@ type thread struct {
 	s      loop.Service
 	stale  []delivered
 	batch  []delivered // the memory of ready's answer
+	fd     loop.PollFD // being delivered
 	closed bool
 }
 

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"anyloop/core/loop"
 )
@@ -102,6 +103,48 @@ func TestReadyAfterReuse(t *testing.T) {
 	th.AddPollFD(fd, loop.In)
 	if got := k.ready(th); len(got) != 1 {
 		t.Errorf("ready after a second Add: %v", got)
+	}
+	k.Check(t)
+}
+
+// echoer is a service that echoes, without core.
+type echoer struct {
+	k   *Kernel
+	buf [256]byte
+}
+
+func (e *echoer) ServiceFD(p *loop.PollFD) bool {
+	n, _ := e.k.Read(int(p.Fd), e.buf[:])
+	e.k.Write(int(p.Fd), e.buf[:n], nil)
+	p.Revents = 0
+	return true
+}
+func (e *echoer) AdjustTimeout(d time.Duration) time.Duration { return d }
+func (e *echoer) ServicePending()                             {}
+func (e *echoer) NextDeadline() (time.Time, bool)             { return time.Time{}, false }
+func (e *echoer) Hosted() bool                                { return true }
+func (e *echoer) Wake()                                       {}
+
+// TestTurnsAllocateNothing: what a test measures of core is core's.
+func TestTurnsAllocateNothing(t *testing.T) {
+	k := New(Options{})
+	lp, err := k.Open(0, &echoer{k: k})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, p := k.Pipe()
+	lp.AddPollFD(fd, loop.In)
+	msg, buf := []byte(strings.Repeat("x", 100)), make([]byte, 256)
+	round := func() {
+		p.Write(msg)
+		k.Drive()
+		if got := p.ReadTo(buf[:0]); string(got) != string(msg) {
+			t.Fatalf("got %q", got)
+		}
+	}
+	round()
+	if n := testing.AllocsPerRun(1000, round); n != 0 {
+		t.Errorf("%v allocations per message", n)
 	}
 	k.Check(t)
 }
