@@ -24,6 +24,7 @@ import (
 	"anyloop/examples/bench/internal/plain"
 	"anyloop/examples/bench/internal/proc"
 	"anyloop/examples/bench/internal/serve"
+	"anyloop/examples/bench/millionbench"
 	"anyloop/examples/bench/scalebench"
 	"anyloop/examples/bench/stormbench"
 	"anyloop/examples/bench/stormbench/crowd"
@@ -39,6 +40,7 @@ var commands = []struct {
 	{"echo", "WebSocket: CPU per message, latency, memory of idle connections", echobench.Echo},
 	{"http", "HTTP/1.1: CPU per request for a small file", echobench.HTTP},
 	{"tls", "memory, handshakes and echoes over TLS", tlsbench.Main},
+	{"million", "a million WebSockets in one process, without descriptors", millionbench.Main},
 	{"scale", "memory and wake-ups of many idle connections", scalebench.Main},
 	{"storm", "echoes beside storms of connections and mass disconnects", stormbench.Storm},
 	{"latency", "at full load, at a fixed rate, and beside greedy peers", stormbench.Latency},
