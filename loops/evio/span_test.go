@@ -3,9 +3,13 @@
 package evioloop
 
 import (
+	"errors"
+	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // TestSpanEndsForAllAtOnce: evio's goroutine found the end of a span that another
@@ -37,5 +41,25 @@ func TestSpanEndsForAllAtOnce(t *testing.T) {
 		default:
 			t.Fatalf("end returned before the end, with %d spans left", left)
 		}
+	}
+}
+
+// TestTheBridgeIsNotGosPollers: a socket that Go's poller watches is reported to it
+// each time that its peer has read something; so every turn woke a thread for
+// nothing.
+func TestTheBridgeIsNotGosPollers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := connected(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now()); !errors.Is(err, os.ErrNoDeadline) {
+		t.Errorf("a deadline can be set, since the poller watches it: %v", err)
 	}
 }

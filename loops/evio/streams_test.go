@@ -27,6 +27,12 @@ import (
 func run(t testing.TB, cfg core.Config) *core.Engine {
 	t.Helper()
 	cfg.Backend = streams(t)
+	return runOn(t, cfg)
+}
+
+// runOn is run with the backend in cfg.
+func runOn(t testing.TB, cfg core.Config) *core.Engine {
+	t.Helper()
 	eng := engine(t, cfg)
 	ran := make(chan struct{})
 	var err error

@@ -32,15 +32,15 @@ func TestStreamCostsWhatGnetDoes(t *testing.T) {
 		want := bare.spend(rounds, msg, len(msg), nil, nil)
 		checkCalls(t, "gnet's own reads", want.reads, conns)
 		checkCalls(t, "gnet's own writes", want.writes, conns)
-		hold(t, eng)()
-		before, sent := eng.Stats(), gnetengine.Writes(b, 0)
+		var before, after core.Stats
+		var sent uint64
+		inside(t, eng, func() { before, sent = eng.Stats(), gnetengine.Writes(b, 0) })
 		got := ours.spend(rounds, msg, burst*echoed, nil, nil)
-		hold(t, eng)()
-		after := eng.Stats()
+		inside(t, eng, func() { after, sent = eng.Stats(), gnetengine.Writes(b, 0)-sent })
 		checkCalls(t, "reads", got.reads, conns)
 		checkCalls(t, "writes beside core's", got.writes, 0) // which are sends
-		if n := gnetengine.Writes(b, 0) - sent; n != (rounds+warmUp)*conns {
-			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		if sent != (rounds+warmUp)*conns {
+			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, sent, rounds+warmUp, conns)
 		}
 		checkInterest(t, before, after)
 		if got.mallocs > want.mallocs+rounds/2 && !raceEnabled {
@@ -77,12 +77,11 @@ func TestBridgeTurnsAreShared(t *testing.T) {
 	until(t, "the bridge is up", func() bool { return gnetengine.Settled(b) })
 	p := newPeers(t, "unix", path, true, conns)
 	for _, burst := range []int{1, 16} {
-		hold(t, eng)()
-		before := eng.Stats()
+		var before, after core.Stats
+		inside(t, eng, func() { before = eng.Stats() })
 		var release func()
 		got := p.spend(rounds, bytes.Repeat(message, burst), burst*echoed, func() { release = hold(t, eng) }, func() { release() })
-		hold(t, eng)()
-		after := eng.Stats()
+		inside(t, eng, func() { after = eng.Stats() })
 		// Core's own are receives and sends. The post rings the doorbell, which
 		// is read; gnet is woken for the turn of the post, and for that of the
 		// messages, if it is not awake.

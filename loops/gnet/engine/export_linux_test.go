@@ -1,7 +1,7 @@
 package gnetengine
 
 // Writes returns how often the event loop of a thread has written to connections of
-// gnet's. While nothing is sent.
+// gnet's. On the thread.
 func Writes(sl *StreamLoops, thread int) uint64 {
 	sl.b.mu.Lock()
 	defer sl.b.mu.Unlock()

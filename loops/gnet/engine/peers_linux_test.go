@@ -169,3 +169,13 @@ func hold(t testing.TB, eng *core.Engine) (release func()) {
 	<-in
 	return func() { close(out) }
 }
+
+// inside runs f on the service thread, in a turn after what has been answered.
+func inside(t testing.TB, eng *core.Engine, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	if err := eng.Post(func() { f(); close(done) }); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+}

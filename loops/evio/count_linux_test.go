@@ -1,0 +1,109 @@
+package evioloop_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+
+	"github.com/tidwall/evio"
+
+	"anyloop/core"
+	"anyloop/loops/evio"
+)
+
+// rounds of the tests that count. What the process does besides, a collection now
+// and then, is far less than one call in a round.
+const rounds = 100
+
+// TestStreamCostsWhatEvioDoes: an echo through evio's connections, one message at a
+// time or sixteen at once, makes as many reads and writes as evio's own, one each
+// (and none of the two changes of interest by which evio learns that it may write),
+// allocates nothing, and changes no interest.
+func TestStreamCostsWhatEvioDoes(t *testing.T) {
+	const conns = 16
+	back := streams(t)
+	eng := runOn(t, core.Config{Backend: back, VHosts: []core.VHost{echoes("127.0.0.1:0")}})
+	a := serve(t, newBridge(t), func(_ *app, ev *evio.Events) {
+		ev.Opened = func(evio.Conn) ([]byte, evio.Options, evio.Action) {
+			return nil, evio.Options{ReuseInputBuffer: true}, evio.None
+		}
+	})
+	bare := newPeers(t, "tcp", a.addr, false, conns)
+	ours := newPeers(t, "tcp", eng.VHost("default").Addr(), true, conns)
+	for _, burst := range []int{1, 16} {
+		msg := bytes.Repeat(message, burst)
+		want := bare.spend(rounds, msg, len(msg), nil, nil)
+		checkCalls(t, "evio's own reads", want.reads, conns)
+		checkCalls(t, "evio's own writes", want.writes, conns)
+		var before, after core.Stats
+		var sent uint64
+		inside(t, eng, func() { before, sent = eng.Stats(), evioloop.Writes(back, 0) })
+		got := ours.spend(rounds, msg, burst*echoed, nil, nil)
+		inside(t, eng, func() { after, sent = eng.Stats(), evioloop.Writes(back, 0)-sent })
+		checkCalls(t, "reads", got.reads, conns)
+		checkCalls(t, "writes beside core's", got.writes, 0) // which are sends
+		if sent != (rounds+warmUp)*conns {
+			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, sent, rounds+warmUp, conns)
+		}
+		checkInterest(t, before, after)
+		if got.mallocs > want.mallocs+rounds/2 && !raceEnabled {
+			t.Errorf("%d at once: %d allocations in %d rounds of %d, evio's own %d", burst, got.mallocs, rounds, conns, want.mallocs)
+		}
+	}
+	ours.close()
+	bare.close()
+	a.stop()
+}
+
+// checkCalls compares a number of calls with what each round should make.
+func checkCalls(t *testing.T, what string, got uint64, each int) {
+	t.Helper()
+	if exact := uint64(rounds * each); got < exact || got > exact+rounds/2 {
+		t.Errorf("%s: %d calls in %d rounds, want %d each", what, got, rounds, each)
+	}
+}
+
+func checkInterest(t *testing.T, before, after core.Stats) {
+	t.Helper()
+	if n := after.Adds + after.Changes + after.Dels - before.Adds - before.Changes - before.Dels; n != 0 {
+		t.Errorf("%d changes of interest", n)
+	}
+}
+
+// TestBridgeTurnsAreShared: messages that have come on 64 connections are served in
+// one turn, which costs a byte over the bridge beside a read and a write for each,
+// and no change of interest.
+func TestBridgeTurnsAreShared(t *testing.T) {
+	const conns = 64
+	b := newBridge(t)
+	path := filepath.Join(t.TempDir(), "s")
+	eng := engine(t, core.Config{Backend: b, VHosts: []core.VHost{echoes("unix:" + path)}})
+	a := serve(t, b, nil)
+	p := newPeers(t, "unix", path, true, conns)
+	for _, burst := range []int{1, 16} {
+		var before, after core.Stats
+		inside(t, eng, func() { before = eng.Stats() })
+		var release func()
+		got := p.spend(rounds, bytes.Repeat(message, burst), burst*echoed, func() { release = hold(t, eng) }, func() { release() })
+		inside(t, eng, func() { after = eng.Stats() })
+		// Core's own are receives and sends. The post rings the doorbell, and
+		// there is a byte for the turn of the post, and one for that of the
+		// messages.
+		checkCalls(t, "reads beside core's", got.reads, 3)
+		checkCalls(t, "writes beside core's", got.writes, 3)
+		if n := after.Reads - before.Reads; n != (rounds+warmUp)*conns {
+			t.Errorf("%d at once: %d reads in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		}
+		if n := after.Writes - before.Writes; n != (rounds+warmUp)*conns {
+			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		}
+		checkInterest(t, before, after)
+		// A post with its channels; messages cost none.
+		if got.mallocs > 20*rounds && !raceEnabled {
+			t.Errorf("%d at once: %d allocations in %d rounds of %d", burst, got.mallocs, rounds, conns)
+		}
+	}
+	p.close()
+	end(t, eng)
+	a.stop()
+}

@@ -1,0 +1,181 @@
+package evioloop_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"anyloop/core"
+	"anyloop/core/loop/looptest"
+	"anyloop/core/ws"
+)
+
+// peers are connected clients on blocking descriptors that Go's poller does not
+// know: each costs one write and one read per burst.
+type peers struct {
+	t     testing.TB
+	fds   []int
+	reads uint64
+	buf   [1 << 16]byte
+}
+
+var (
+	message = ws.AppendFrame(nil, ws.Header{Op: ws.Binary, Fin: true, Masked: true, Mask: [4]byte{1, 2, 3, 4}}, bytes.Repeat([]byte("m"), 64))
+	echoed  = len(ws.AppendFrame(nil, ws.Header{Op: ws.Binary, Fin: true}, bytes.Repeat([]byte("m"), 64)))
+)
+
+const upgradeRequest = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+
+func newPeers(t testing.TB, network, addr string, websocket bool, n int) *peers {
+	t.Helper()
+	p := &peers{t: t}
+	t.Cleanup(p.close)
+	for range n {
+		c, err := net.DialTimeout(network, addr, looptest.Bound)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := c.(interface{ File() (*os.File, error) }).File()
+		c.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fd, err := unix.Dup(int(f.Fd()))
+		f.Close()
+		if err == nil {
+			err = unix.SetNonblock(fd, false)
+		}
+		bound := unix.NsecToTimeval(looptest.Bound.Nanoseconds())
+		if err == nil {
+			err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &bound)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.fds = append(p.fds, fd)
+		if !websocket {
+			continue
+		}
+		unix.Write(fd, []byte(upgradeRequest))
+		if n, err := p.read(fd); err != nil || !bytes.HasPrefix(p.buf[:n], []byte("HTTP/1.1 101")) {
+			t.Fatalf("upgrade: %q %v", p.buf[:max(n, 0)], err)
+		}
+	}
+	return p
+}
+
+func (p *peers) close() {
+	for _, fd := range p.fds {
+		unix.Close(fd)
+	}
+	p.fds = nil
+}
+
+func (p *peers) send(burst []byte) {
+	for _, fd := range p.fds {
+		if n, err := unix.Write(fd, burst); n != len(burst) {
+			p.t.Fatal(n, err)
+		}
+	}
+}
+
+func (p *peers) read(fd int) (n int, err error) {
+	for err = unix.EINTR; err == unix.EINTR; p.reads++ {
+		n, err = unix.Read(fd, p.buf[:])
+	}
+	return n, err
+}
+
+// receive reads an answer of so many bytes on each.
+func (p *peers) receive(back int) {
+	for _, fd := range p.fds {
+		for got := 0; got < back; {
+			n, err := p.read(fd)
+			if n <= 0 {
+				p.t.Fatal(n, err)
+			}
+			got += n
+		}
+	}
+}
+
+// ioCalls returns how often this process has called read(2) and write(2) and their
+// like.
+func ioCalls(t testing.TB) (reads, writes uint64) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, f := range []struct {
+		name string
+		n    *uint64
+	}{{"syscr: ", &reads}, {"syscw: ", &writes}} {
+		_, rest, _ := bytes.Cut(b, []byte(f.name))
+		if _, err := fmt.Sscan(string(rest), f.n); err != nil {
+			t.Skip("system calls are not counted here")
+		}
+	}
+	return reads, writes
+}
+
+// cost is what a server has spent on some rounds.
+type cost struct{ reads, writes, mallocs uint64 }
+
+// warmUp is how many rounds come before those that count.
+const warmUp = 3
+
+// spend runs rounds in which every peer sends a burst and gets an answer of back
+// bytes, and returns what the server has spent on all of them. before and after, if
+// not nil, are called around the sending.
+func (p *peers) spend(rounds int, burst []byte, back int, before, after func()) (c cost) {
+	p.t.Helper()
+	var m0, m1 runtime.MemStats
+	for i := range rounds + warmUp {
+		if i == warmUp {
+			runtime.GC()
+			runtime.ReadMemStats(&m0)
+			p.reads = 0
+			c.reads, c.writes = ioCalls(p.t)
+		}
+		if before != nil {
+			before()
+		}
+		p.send(burst)
+		if after != nil {
+			after()
+		}
+		p.receive(back)
+	}
+	r, w := ioCalls(p.t)
+	runtime.ReadMemStats(&m1)
+	return cost{r - c.reads - p.reads, w - c.writes - uint64(rounds*len(p.fds)), m1.Mallocs - m0.Mallocs}
+}
+
+// hold keeps a service thread in a callback, and with it the engine's loop, until
+// release is called.
+func hold(t testing.TB, eng *core.Engine) (release func()) {
+	t.Helper()
+	in, out := make(chan struct{}), make(chan struct{})
+	if err := eng.Post(func() { close(in); <-out }); err != nil {
+		t.Fatal(err)
+	}
+	<-in
+	return func() { close(out) }
+}
+
+// inside runs f on the service thread, in a turn after what has been answered.
+func inside(t testing.TB, eng *core.Engine, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	if err := eng.Post(func() { f(); close(done) }); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+}
