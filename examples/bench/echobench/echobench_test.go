@@ -4,7 +4,6 @@ package echobench
 
 import (
 	"io"
-	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -294,31 +293,5 @@ func TestFrom(t *testing.T) {
 	}
 	if b, err := os.ReadFile(svg); err != nil || !strings.Contains(string(b), "bare epoll") {
 		t.Errorf("%v: %.200s", err, b)
-	}
-}
-
-// TestUserPart: of two processes the one that computes has user time, and the clocks
-// agree.
-func TestUserPart(t *testing.T) {
-	before, err := proc.Used(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	x := 1.
-	for u := before; u.All-before.All < 60*time.Millisecond; u, _ = proc.Used(os.Getpid()) {
-		for range 1_000_000 {
-			x = math.Sqrt(x + 1)
-		}
-	}
-	after, err := proc.Used(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := after.Sub(before)
-	if used.UserPart() < 0.5 || used.All > 10*time.Second {
-		t.Errorf("%+v of which %.2f are user time (%v)", used, used.UserPart(), x)
-	}
-	if _, err := proc.Used(1<<22 + 1); err == nil {
-		t.Error("a process that is not there has CPU time")
 	}
 }

@@ -29,6 +29,7 @@ func example() *report.Report {
 				{Server: "raw"}, ratio("ours-poll", "raw", 1.04), ratio("<i>&co", "raw", 2.5),
 				{Server: "broken", Reference: "raw", Failed: "it"},
 				ratio("baregnet", "raw", 1.1), {Server: "baregnet"}, ratio("ours-gnet", "baregnet", 1.5), ratio("ours-evio", "bareevio", 1.2),
+				{Server: "ours-broken", Reference: "raw", Failed: "it"},
 			}},
 			{Name: "not drawn", Results: []report.Result{{Server: "raw"}}},
 			{Name: "idle", Results: []report.Result{
@@ -136,7 +137,7 @@ func TestDraw(t *testing.T) {
 			t.Errorf("%q is not in the picture", s)
 		}
 	}
-	for _, s := range []string{"broken", "it"} {
+	for _, s := range []string{"broken", "on broken", "it"} {
 		if said[s] {
 			t.Errorf("%q has failed and is in the picture", s)
 		}

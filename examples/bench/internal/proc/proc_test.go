@@ -4,12 +4,16 @@ package proc
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // parent is a role that starts a program and tells its process id.
@@ -107,5 +111,84 @@ func TestWhatItSaid(t *testing.T) {
 	long.Write([]byte("end"))
 	if s := long.text(); len(s) != 2<<10 || !strings.HasSuffix(s, "xend") {
 		t.Errorf("%d bytes are kept", len(s))
+	}
+}
+
+// used returns what this process uses while it does something for a while.
+func used(t *testing.T, something func()) CPU {
+	t.Helper()
+	before, err := Used(os.Getpid())
+	for u := before; err == nil && u.All-before.All < 100*time.Millisecond; {
+		something()
+		u, err = Used(os.Getpid())
+	}
+	after, e := Used(os.Getpid())
+	if err = errors.Join(err, e); err != nil {
+		t.Fatal(err)
+	}
+	return after.Sub(before)
+}
+
+// TestUserPart: to compute is user time, to map memory is the kernel's.
+func TestUserPart(t *testing.T) {
+	x := 1.
+	computing := used(t, func() {
+		for range 1_000_000 {
+			x = math.Sqrt(x + 1)
+		}
+	})
+	mapping := used(t, func() {
+		b, err := unix.Mmap(-1, 0, 16<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_POPULATE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Munmap(b)
+	})
+	if c, r := computing.UserPart(), mapping.UserPart(); c < 0.6 || r > 0.4 {
+		t.Errorf("user time is %.2f of computing and %.2f of mapping (%v)", c, r, x)
+	}
+	if all := computing.Add(mapping).All; all < 200*time.Millisecond || all > 10*time.Second {
+		t.Errorf("both took %v", all)
+	}
+	if _, err := Used(1<<22 + 1); err == nil {
+		t.Error("a process that is not there has CPU time")
+	}
+}
+
+// TestResident: memory that is touched is resident.
+func TestResident(t *testing.T) {
+	before, err := Resident(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := unix.Mmap(-1, 0, 64<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(b)
+	for i := 0; i < len(b); i += 4096 {
+		b[i] = 1
+	}
+	after, err := Resident(os.Getpid())
+	if grown := after - before; err != nil || grown < 60<<20 || grown > 80<<20 {
+		t.Errorf("it has grown by %d bytes of %d: %v", grown, len(b), err)
+	}
+}
+
+// TestBusy: what this process does keeps the machine busy.
+func TestBusy(t *testing.T) {
+	before, err := Busy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := 1.
+	mine := used(t, func() {
+		for range 1_000_000 {
+			x = math.Sqrt(x + 1)
+		}
+	})
+	after, err := Busy()
+	if busy := after - before; err != nil || busy < mine.All/2 {
+		t.Errorf("the machine was busy for %v, this process for %v (%v): %v", busy, mine.All, x, err)
 	}
 }
