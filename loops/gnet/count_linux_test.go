@@ -103,8 +103,8 @@ func drain(h *host, fd int) {
 }
 
 // TestEchoCostsNoExtraCalls: a thousand echoes, one at a time and sixteen at
-// once, neither change an interest nor touch the doorbell or the timer, and
-// allocate nothing.
+// once, are an event, a read and a write each, as on the bare poller. They neither
+// change an interest nor touch the doorbell or the timer, and allocate nothing.
 func TestEchoCostsNoExtraCalls(t *testing.T) {
 	leaks(t)
 	h := newHost(t, core.Config{VHosts: []core.VHost{echoVHost()}})
@@ -114,6 +114,7 @@ func TestEchoCostsNoExtraCalls(t *testing.T) {
 		const rounds = 1000
 		msg, want := bytes.Repeat(message, burst), burst*len(echoed)
 		var c0 gnetloop.Counts
+		var s0 core.Stats
 		var m0, m1 runtime.MemStats
 		n := -20 // to get warm
 		h.send(fd, msg)
@@ -123,7 +124,7 @@ func TestEchoCostsNoExtraCalls(t *testing.T) {
 				return true
 			}
 			if n++; n == 0 {
-				c0 = h.back.Thread(0).Counts()
+				c0, s0 = h.back.Thread(0).Counts(), h.eng.Stats()
 				runtime.ReadMemStats(&m0)
 			}
 			if n == rounds {
@@ -137,6 +138,9 @@ func TestEchoCostsNoExtraCalls(t *testing.T) {
 		if c1.Events-c0.Events != rounds {
 			t.Errorf("%d at once: %d events for %d rounds", burst, c1.Events-c0.Events, rounds)
 		}
+		if s1 := h.eng.Stats(); s1.Reads-s0.Reads != rounds || s1.Writes-s0.Writes != rounds {
+			t.Errorf("%d at once: %d reads and %d writes for %d rounds", burst, s1.Reads-s0.Reads, s1.Writes-s0.Writes, rounds)
+		}
 		c0.Events = c1.Events
 		if c0 != c1 {
 			t.Errorf("%d at once: before %+v, after %+v", burst, c0, c1)
@@ -144,6 +148,39 @@ func TestEchoCostsNoExtraCalls(t *testing.T) {
 		// Not per echo; the runtime itself may allocate something now and then.
 		if n := m1.Mallocs - m0.Mallocs; n > rounds/50 && !raceEnabled {
 			t.Errorf("%d at once: %d allocations in %d rounds", burst, n, rounds)
+		}
+	}
+}
+
+// TestNestedRoundIsOneEvent: what has come on 64 connections is one event of a
+// poller that watches the set, and a read and a write for each.
+func TestNestedRoundIsOneEvent(t *testing.T) {
+	leaks(t)
+	h := newHost(t, core.Config{VHosts: []core.VHost{echoVHost()}}, gnetloop.Nested())
+	var fds []int
+	for range 64 {
+		fd := h.dial()
+		defer unix.Close(fd)
+		fds = append(fds, fd)
+	}
+	for _, burst := range []int{1, 16} {
+		before, c := h.eng.Stats(), h.back.Thread(0).Counts()
+		for _, fd := range fds {
+			h.send(fd, bytes.Repeat(message, burst))
+		}
+		h.settle()
+		for _, fd := range fds {
+			if n := h.recv(fd); n != burst*len(echoed) {
+				t.Fatalf("%d bytes came back", n)
+			}
+		}
+		after := h.eng.Stats()
+		c.Events++
+		if got := h.back.Thread(0).Counts(); got != c {
+			t.Errorf("%d at once: %+v, want %+v", burst, got, c)
+		}
+		if r, w := after.Reads-before.Reads, after.Writes-before.Writes; r != 64 || w != 64 || after.Changes != before.Changes {
+			t.Errorf("%d at once: %d reads, %d writes, %d changes", burst, r, w, after.Changes-before.Changes)
 		}
 	}
 }
