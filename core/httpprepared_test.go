@@ -56,6 +56,9 @@ func TestPreparedIsRespond(t *testing.T) {
 		} {
 			want, wantEnd := conversation(t, responded, request)
 			got, end := conversation(t, prepared, request)
+			if !strings.Contains(got, "\r\nx-vhost: yes\r\n") || !strings.Contains(got, "\r\nx-mount: ") || !strings.Contains(got, "\r\ndate: Tue, 24 Nov 2026 12:00:00 GMT\r\n") {
+				t.Errorf("%d, %q: %.300q lacks what the server adds", a.status, request, got)
+			}
 			if fieldsOf(got) != fieldsOf(want) || end != wantEnd {
 				t.Errorf("%d, %q:\ngot  %.300q, end %v\nwant %.300q, end %v", a.status, request, got, end, want, wantEnd)
 			}
