@@ -234,6 +234,9 @@ func (o *Outbox) mayServe() bool {
 
 // cast is SendShared from a post or a timer: what can go out at once does.
 func (o *Outbox) cast(s *Shared) (err error) {
+	if o.castPlain(s) {
+		return nil
+	}
 	if o.over() {
 		return ErrConnClosed
 	}
@@ -246,4 +249,33 @@ func (o *Outbox) cast(s *Shared) (err error) {
 	err = o.c.sendShared(s)
 	l.th.finishService(l)
 	return err
+}
+
+// castPlain is cast to a peer like most: nothing waits, nothing lies under the link
+// but its descriptor, no compression. It reports false if that is not so; then
+// nothing has happened.
+func (o *Outbox) castPlain(s *Shared) bool {
+	l := o.c.link
+	th := l.th
+	r, ok := l.role.(*wsRole)
+	if !ok || o.q != nil || l.store != nil || th.cur != nil || l.conn.state != stOpen || l.flags&lfMute != 0 ||
+		r.rare != nil || r.bits&(wsClient|wsTxOpen) != 0 || over(s.Len(), o.kind.lim.WriteLimit) {
+		return false
+	}
+	th.begin(l)
+	th.stats.Sent++
+	l.sendShared(s.plain)
+	if l.store == nil && l.flags&lfMute == 0 {
+		th.cur = nil // the peer has it, and the loop need not be told anything
+		return true
+	}
+	o.castEnd()
+	return true
+}
+
+// castEnd ends the service of castPlain; that may be the end of the conn, too.
+func (o *Outbox) castEnd() {
+	l := o.c.link
+	defer l.th.rescue()
+	l.th.finishService(l)
 }
