@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"anyloop/examples/bench/internal/chart"
+	"anyloop/examples/bench/internal/proc"
 	"anyloop/examples/bench/internal/report"
 )
 
@@ -186,16 +187,19 @@ func (b *bench) run() (*report.Report, error) {
 	}
 	defer os.RemoveAll(b.dir)
 	began := time.Now()
+	notes := b.fit(proc.FileLimit())
+	if lwsVersion() == "" {
+		notes = append(notes, noLWS)
+	}
+	for _, n := range notes {
+		fmt.Fprintln(b.progress, n)
+	}
 	plan := b.plan()
 	expected := b.expected(plan)
 	fmt.Fprintf(b.progress, "%d comparisons; it takes about %s\n", plan.comparisons(), expected.Round(time.Second))
 	most := 3*expected + time.Minute
 	defer b.bound(most + 2*time.Minute)()
-	r := &report.Report{When: began, Pairs: b.pairs, Slice: b.slice, Machine: b.machine(), Versions: b.versions(plan)}
-	if lwsVersion() == "" {
-		r.Notes = append(r.Notes, noLWS)
-		fmt.Fprintln(b.progress, noLWS)
-	}
+	r := &report.Report{When: began, Pairs: b.pairs, Slice: b.slice, Machine: b.machine(), Versions: b.versions(plan), Notes: notes}
 	for _, step := range plan {
 		fmt.Fprintf(b.progress, "%s beside %s (%d s)\n", step.row.name, step.reference, int(time.Since(began).Seconds()))
 		var results []report.Result
@@ -217,6 +221,20 @@ func (b *bench) run() (*report.Report, error) {
 	}
 	r.Took = time.Since(began)
 	return r, nil
+}
+
+// fit leaves out the rows that need more descriptors than a process may have, and says
+// so.
+func (b *bench) fit(limit int) (notes []string) {
+	const besides = 100
+	b.rows = slices.DeleteFunc(b.rows, func(r row) bool {
+		over := r.work.Conns > limit-besides
+		if over {
+			notes = append(notes, fmt.Sprintf("%s is left out: a process may have only %d descriptors here", r.name, limit))
+		}
+		return over
+	})
+	return notes
 }
 
 // bound ends the program, and with it all servers, if it takes that long or is

@@ -279,6 +279,19 @@ func TestChoices(t *testing.T) {
 	}
 }
 
+// TestFewDescriptors: rows that cannot be are left out, and that is said.
+func TestFewDescriptors(t *testing.T) {
+	b := &bench{rows: slices.Clone(rows)}
+	notes := b.fit(10_099)
+	if len(notes) != 3 || !strings.Contains(notes[0], "e10k is left out") || len(b.rows) != len(rows)-3 {
+		t.Errorf("%q, %d rows of %d", notes, len(b.rows), len(rows))
+	}
+	b = &bench{rows: slices.Clone(rows)}
+	if notes := b.fit(10_100); notes != nil || len(b.rows) != len(rows) {
+		t.Errorf("%q, %d rows of %d", notes, len(b.rows), len(rows))
+	}
+}
+
 // TestFrom: a report that was saved is printed and drawn without measuring.
 func TestFrom(t *testing.T) {
 	dir := t.TempDir()

@@ -16,7 +16,7 @@ var drawn = []struct{ row, title string }{
 	{"p16", "Echo: 64 connections, 16 messages in flight on each"},
 	{"e16k", "Echo: 64 connections, 16 KiB"},
 	{"bcast", "Broadcast: 256 B to 1,000 connections"},
-	{"conn", "Connect and upgrade, 64 at a time"},
+	{"conn", "Connect and upgrade (bare epoll: connect and echo)"},
 	{"http", "HTTP/1.1: a file of 1 KiB, 64 keep-alive connections"},
 	{"idle", "Memory: 10,000 idle connections"},
 }

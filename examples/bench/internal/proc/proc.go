@@ -57,6 +57,15 @@ func raiseFileLimit() {
 	}
 }
 
+// FileLimit returns how many descriptors a child may have open.
+func FileLimit() int {
+	var r unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) != nil {
+		return 0
+	}
+	return int(min(r.Max, 1<<30))
+}
+
 // ownStdout keeps the answers apart from what libraries print.
 func ownStdout() (*os.File, error) {
 	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
