@@ -190,18 +190,19 @@ func (r *h1Role) dispatch(l *link) {
 			c.setVHost(vh)
 		}
 	}
-	if !req.head.UpgradeWS || r.plain != PlainServe {
-		r.rearm(l) // a WebSocket has limits of its own
-	}
-	if r.plain != PlainServe && r.answerPlain(l) {
-		return
+	if r.plain != PlainServe {
+		r.rearm(l)
+		if r.answerPlain(l) {
+			return
+		}
 	}
 	if req.head.UpgradeWS {
-		r.upgrade(l)
+		r.upgrade(l) // a WebSocket has limits of its own
 		return
 	}
 	m := c.vh().mountFor(req.head.Path())
 	if !r.route(l, m) {
+		r.rearm(l)
 		r.respondError(l, 404, "")
 		return
 	}
@@ -216,6 +217,9 @@ func (r *h1Role) dispatch(l *link) {
 	err := r.h.Request(c, req)
 	c.called()
 	c.flags &^= cfInside
+	if err != nil || c.flags&cfAsked == 0 || r.bodyOn || req.head.ContentLength == 0 || !c.mayWrite() {
+		r.rearm(l) // else it is about to answer: most are done then, and need no limit
+	}
 	if !c.after(err) {
 		return
 	}
@@ -366,7 +370,7 @@ func (r *h1Role) writable(c *Conn) {
 	if w.ended {
 		r.maybeNext(c.link)
 	}
-	if r.req == req && w.used {
+	if r.req == req && (w.used || c.link.phase != phaseContent) {
 		r.rearm(c.link)
 	}
 }
