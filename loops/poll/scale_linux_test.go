@@ -72,7 +72,7 @@ func (b *bench) crowd(n int) {
 func TestHeapPerConnectionIsFlat(t *testing.T) {
 	few, many := 800, 8000
 	if testing.Short() {
-		few, many = 400, 4000
+		many = 4000
 	}
 	raiseFiles(t, 2*many+300) // both ends are here
 	b := newBench(t, 64)
@@ -92,7 +92,8 @@ func TestHeapPerConnectionIsFlat(t *testing.T) {
 	all := live()
 	first, further := float64(some-none)/float64(few), float64(all-some)/float64(many-few)
 	t.Logf("%.1f bytes each for the first %d, %.1f for further %d", first, few, further, many-few)
-	// A piece of a table that some just begin is shared by those who follow.
+	// A piece of each table, 3 KiB together, that some just begin is shared by those
+	// who follow.
 	if d := first - further; d > 8 || d < -8 {
 		t.Errorf("%.1f bytes each for the first %d, but %.1f for further %d", first, few, further, many-few)
 	}
