@@ -288,7 +288,7 @@ func (th *Thread) closeLoop() {
 
 // links returns every link of the thread, in the order of descriptors.
 func (th *Thread) links() []*link {
-	var all []*link
+	all := make([]*link, 0, th.nlinks)
 	for _, l := range th.table.All {
 		if l != nil {
 			all = append(all, l)

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"syscall"
 
 	"anyloop/core/loop"
@@ -70,7 +71,9 @@ func (r *listenRole) expire(l *link) {
 
 func (r *listenRole) stop(l *link) { l.doom(ErrStopped) }
 func (r *listenRole) gone(l *link, _ error) {
+	th := l.th
 	l.own().state = stDead
+	th.listeners = slices.DeleteFunc(slices.Clone(th.listeners), func(o *link) bool { return o == l })
 	if r.on {
 		r.site.lost()
 	}
@@ -235,8 +238,8 @@ func (th *Thread) resumeListeners() {
 	if !th.listenAgain.Swap(false) {
 		return
 	}
-	for _, l := range th.links() {
-		if r, ok := l.role.(*listenRole); ok && r.full {
+	for _, l := range th.listeners {
+		if r := l.role.(*listenRole); r.full {
 			r.full = false
 			if l.phase != phaseAcceptPause {
 				l.flags &^= lfNoRead

@@ -235,6 +235,7 @@ func (s *site) closeAlien() {
 func (s *site) watch(sk sock) error {
 	r := &listenRole{site: s}
 	l := sk.th.newLink(sk.fd, r)
+	sk.th.listeners = append(sk.th.listeners, l)
 	l.flags |= lfReady
 	if err := l.watch(loop.In); err != nil {
 		l.flags |= lfKeepFD
@@ -302,8 +303,8 @@ func (s *site) end() {
 }
 
 func (th *Thread) closeListeners(s *site) {
-	for _, l := range th.links() {
-		if r, ok := l.role.(*listenRole); ok && r.site == s && !l.is(lfDead) {
+	for _, l := range th.listeners {
+		if l.role.(*listenRole).site == s && !l.is(lfDead) {
 			l.doom(ErrStopped)
 		}
 	}

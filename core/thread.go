@@ -66,6 +66,7 @@ type Thread struct {
 	zip      *packing      // made with the first compressed message
 	masks    *rand.ChaCha8 // made with the first frame of a client
 
+	listeners   []*link      // replaced, not changed, when one goes
 	conns       int          // links of peers
 	load        atomic.Int32 // the same with those on their way here, for other threads
 	hosted      atomic.Bool
