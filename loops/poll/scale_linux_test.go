@@ -74,10 +74,10 @@ func TestHeapPerConnectionIsFlat(t *testing.T) {
 	if testing.Short() {
 		many = 4000
 	}
-	raiseFiles(t, 2*many+300) // both ends are here
+	raiseFiles(t, 2*many+400) // both ends are here
 	b := newBench(t, 64)
-	b.round(1)
-	b.clients = slices.Grow(b.clients, many)
+	b.clients = slices.Grow(b.clients, many+64)
+	b.crowd(64) // the pools are filled, for as many at a time
 	live := func() int {
 		runtime.GC()
 		runtime.GC() // what pools hold outlives the first
@@ -93,8 +93,8 @@ func TestHeapPerConnectionIsFlat(t *testing.T) {
 	first, further := float64(some-none)/float64(few), float64(all-some)/float64(many-few)
 	t.Logf("%.1f bytes each for the first %d, %.1f for further %d", first, few, further, many-few)
 	// A piece of each table, 3 KiB together, that some just begin is shared by those
-	// who follow.
-	if d := first - further; d > 8 || d < -8 {
+	// who follow; and Go's runtime has 6 KiB for a thread that it starts meanwhile.
+	if d := first - further; d > 16 || d < -16 {
 		t.Errorf("%.1f bytes each for the first %d, but %.1f for further %d", first, few, further, many-few)
 	}
 	if most := 400.; !raceEnabled && (further < 100 || further > most) {
