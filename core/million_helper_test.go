@@ -63,7 +63,9 @@ func (h *crowdHandler) Closed(c *core.Conn, err error) {
 func newCrowd(t *testing.T, n int, lim core.Limits) *crowd {
 	t.Helper()
 	w := &crowd{}
-	lim.MaxConns, lim.AcceptBatch = -1, crowdBatch
+	if lim.AcceptBatch = crowdBatch; lim.MaxConns == 0 {
+		lim.MaxConns = -1
+	}
 	w.world = newWorld(t, sim.Options{Nameless: true, Capacity: 4096}, core.Config{Limits: lim, VHosts: []core.VHost{{Protocols: []core.Protocol{{
 		Name: "crowd", AnyName: true, WS: func(*core.Conn) core.WSHandler { return &crowdHandler{w: w} }}}}}})
 	core.OnVisit(t, w.visit)

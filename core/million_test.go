@@ -165,3 +165,34 @@ func TestWakeCostsWhatIsPending(t *testing.T) {
 		t.Errorf("among few %+v, among many %+v", few, many)
 	}
 }
+
+// TestAFreedPlaceCostsWhatWaits: at MaxConns, a connection that ends lets one in that
+// waits, at the same cost among few as among many.
+func TestAFreedPlaceCostsWhatWaits(t *testing.T) {
+	var costs []uint64
+	for _, n := range []int{1_000, 20_000} {
+		w := newCrowd(t, n, core.Limits{PingInterval: -1, PongTimeout: -1, MaxConns: n})
+		round := func(leaves int) uint64 {
+			waits := w.k.Dial(host)
+			waits.WriteString(handshake + "\r\n")
+			w.k.Drive()
+			if waits.Received() != 0 {
+				t.Fatalf("%d connections: one more than MaxConns", n)
+			}
+			var m, after runtime.MemStats
+			runtime.ReadMemStats(&m)
+			w.peers[leaves].Reset()
+			w.k.Drive()
+			runtime.ReadMemStats(&after)
+			if waits.Received() == 0 {
+				t.Fatalf("%d connections: none gets in when one has gone", n)
+			}
+			return after.TotalAlloc - m.TotalAlloc
+		}
+		round(n / 2)
+		costs = append(costs, round(n/3))
+	}
+	if few, many := costs[0]/4096, costs[1]/4096; many > few+1 {
+		t.Errorf("%d bytes among few, %d among many", costs[0], costs[1])
+	}
+}
