@@ -179,16 +179,10 @@ func (r *h1Role) dispatch(l *link) {
 	r.body.Init(req.head.ContentLength, req.head.Chunked, c.limits().MaxBody)
 	r.bodyOn = req.head.Chunked || req.head.ContentLength > 0
 	r.drop = false
-	if vh := r.site.match(string(req.head.Host())); vh != nil {
-		if r.misdirected(l, vh) {
-			r.rearm(l)
-			r.respondError(l, 421, "")
-			return
-		}
-		if vh != c.vh() {
-			r.unroute(l) // its handler is the other vhost's
-			c.setVHost(vh)
-		}
+	if !r.toVHost(l) {
+		r.rearm(l)
+		r.respondError(l, 421, "")
+		return
 	}
 	if r.plain != PlainServe {
 		r.rearm(l)
@@ -233,6 +227,22 @@ func (r *h1Role) dispatch(l *link) {
 		b := l.outbuf(32)
 		*b = append(*b, "HTTP/1.1 100 Continue\r\n\r\n"...)
 	}
+}
+
+// toVHost goes to the vhost that the request names; false if that is not to be had
+// on this connection.
+func (r *h1Role) toVHost(l *link) bool {
+	c := l.own()
+	vh := r.site.match(string(r.req.head.Host()))
+	switch {
+	case vh == nil:
+	case r.misdirected(l, vh):
+		return false
+	case vh != c.vh():
+		r.unroute(l) // its handler is the other vhost's
+		c.setVHost(vh)
+	}
+	return true
 }
 
 // route sees that r.h is the handler for mount m: the old one if successive

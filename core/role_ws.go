@@ -260,7 +260,7 @@ func (l *link) sendSmall(m Message, most int) bool {
 	th := l.th
 	r, ok := l.role.(*wsRole)
 	at, n := len(th.cork), len(m.Data)
-	if !ok || th.cur != l || l.store != nil || l.conn.state != stOpen || l.flags&lfMute != 0 ||
+	if !ok || th.cur != l || l.choked() || l.conn.state != stOpen || l.flags&lfMute != 0 ||
 		r.rare != nil || r.bits&(wsClient|wsTxOpen) != 0 || uint(n) > uint(most) || at+2+n > corkSize || cap(th.cork) < corkSize {
 		return false
 	}
