@@ -8,9 +8,10 @@ package core
 const (
 	// directFrom is how much of a frame must be missing for that.
 	directFrom = 16 << 10
-	// directRead is the most that one such read takes: a link's share of a turn,
-	// with readsPerTurn.
-	directRead = 256 << 10
+	// directRead is the most that one such read takes, and a turn has one of them
+	// for each link: what is read should still be in the processor's cache when it
+	// is looked at, and the next link served soon.
+	directRead = 512 << 10
 )
 
 // direct sends what the link receives next into the message that the handler has
@@ -33,25 +34,18 @@ func (l *link) indirect() {
 // receiveInto is receive for a link whose bytes go into a message. It reports false
 // if they do not: nothing has been read then.
 func (l *link) receiveInto() bool {
-	for range readsPerTurn {
-		r, ok := l.role.(*wsRole)
-		if !ok || l.store == nil || l.store.into == nil || len(l.tail()) > 0 || l.flags&(lfLinger|lfHangup) != 0 {
-			l.indirect()
-			return false
-		}
-		room := l.store.into.room(r.dec.Missing())
-		if len(room) == 0 {
-			l.indirect()
-			return false
-		}
-		n := l.readSome(room)
-		if n == 0 {
-			return true
-		}
+	r, ok := l.role.(*wsRole)
+	if !ok || l.store == nil || l.store.into == nil || len(l.tail()) > 0 || l.flags&(lfLinger|lfHangup) != 0 {
+		l.indirect()
+		return false
+	}
+	room := l.store.into.room(r.dec.Missing())
+	if len(room) == 0 {
+		l.indirect()
+		return false
+	}
+	if n := l.readSome(room); n > 0 {
 		l.consume(room[:n], false)
-		if n < len(room) || !l.is(lfInto) || !l.mayRead() {
-			return true
-		}
 	}
 	return true
 }
@@ -68,7 +62,7 @@ func (a *Assembler) room(missing int64) []byte {
 		// As in appendPiece: no faster than the peer really sends. Used buffers
 		// are for messages that begin: those that grow make the stock.
 		whole := len(p) + int(missing)
-		size := max(2*len(p), len(p)+directRead/4)
+		size := max(2*len(p), len(p)+64<<10)
 		if size > whole/4*3 {
 			size = whole
 		}

@@ -61,7 +61,7 @@ func (l *link) receive() {
 		}
 		full := k+n == len(th.rbuf)
 		l.consume(th.rbuf[:k+n], k > 0)
-		if !full && l.flags&lfHangup == 0 || !l.mayRead() || l.is(lfTLS) {
+		if !full && l.flags&lfHangup == 0 || !l.mayRead() || l.flags&(lfTLS|lfInto) != 0 {
 			return
 		}
 	}
