@@ -135,24 +135,9 @@ func (th *Thread) beginStop() {
 	th.timers.SetAt(&en.timer, th.now()+int64(th.eng.grace))
 }
 
-// everyLink is links with its memory taken at once: of a million, growing the list
-// is what takes the time.
-func (th *Thread) everyLink() []*link {
-	all := make([]*link, 0, th.nlinks)
-	for _, l := range th.table.All {
-		if l != nil {
-			all = append(all, l)
-		}
-	}
-	for l := range th.adrift {
-		all = append(all, l)
-	}
-	return all
-}
-
 // beginLinks returns all links; listeners, which come first, are stopped.
 func (th *Thread) beginLinks() []*link {
-	all := th.everyLink()
+	all := th.links()
 	others := th.nlinks - th.conns // usually among the first
 	for i := 0; i < len(all) && others > 0; i++ {
 		l := all[i]
@@ -179,7 +164,7 @@ func (th *Thread) stopLink(l *link) {
 
 // cutOff begins to end what has not ended by itself in the grace time.
 func (th *Thread) cutOff() {
-	th.end.told, th.end.cut = th.everyLink(), true
+	th.end.told, th.end.cut = th.links(), true
 }
 
 // tell is a turn's part of goodbyes or cuts.

@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/evio"
 
 	"anyloop/core"
+	"anyloop/core/loop/looptest/count"
 	"anyloop/loops/evio"
 )
 
@@ -28,30 +29,30 @@ func TestStreamCostsWhatEvioDoes(t *testing.T) {
 			return nil, evio.Options{ReuseInputBuffer: true}, evio.None
 		}
 	})
-	bare := newPeers(t, "tcp", a.addr, false, conns)
-	ours := newPeers(t, "tcp", eng.VHost("default").Addr(), true, conns)
+	bare := count.NewPeers(t, "tcp", a.addr, false, conns)
+	ours := count.NewPeers(t, "tcp", eng.VHost("default").Addr(), true, conns)
 	for _, burst := range []int{1, 16} {
-		msg := bytes.Repeat(message, burst)
-		want := bare.spend(rounds, msg, len(msg), nil, nil)
-		checkCalls(t, "evio's own reads", want.reads, conns)
-		checkCalls(t, "evio's own writes", want.writes, conns)
+		msg := bytes.Repeat(count.Message, burst)
+		want := bare.Spend(rounds, msg, len(msg), nil, nil)
+		checkCalls(t, "evio's own reads", want.Reads, conns)
+		checkCalls(t, "evio's own writes", want.Writes, conns)
 		var before, after core.Stats
 		var sent uint64
-		inside(t, eng, func() { before, sent = eng.Stats(), evioloop.Writes(back, 0) })
-		got := ours.spend(rounds, msg, burst*echoed, nil, nil)
-		inside(t, eng, func() { after, sent = eng.Stats(), evioloop.Writes(back, 0)-sent })
-		checkCalls(t, "reads", got.reads, conns)
-		checkCalls(t, "writes beside core's", got.writes, 0) // which are sends
-		if sent != (rounds+warmUp)*conns {
-			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, sent, rounds+warmUp, conns)
+		count.Inside(t, eng, func() { before, sent = eng.Stats(), evioloop.Writes(back, 0) })
+		got := ours.Spend(rounds, msg, burst*count.Echoed, nil, nil)
+		count.Inside(t, eng, func() { after, sent = eng.Stats(), evioloop.Writes(back, 0)-sent })
+		checkCalls(t, "reads", got.Reads, conns)
+		checkCalls(t, "writes beside core's", got.Writes, 0) // which are sends
+		if sent != (rounds+count.WarmUp)*conns {
+			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, sent, rounds+count.WarmUp, conns)
 		}
 		checkInterest(t, before, after)
-		if got.mallocs > want.mallocs+rounds/2 && !raceEnabled {
-			t.Errorf("%d at once: %d allocations in %d rounds of %d, evio's own %d", burst, got.mallocs, rounds, conns, want.mallocs)
+		if got.Mallocs > want.Mallocs+rounds/2 && !raceEnabled {
+			t.Errorf("%d at once: %d allocations in %d rounds of %d, evio's own %d", burst, got.Mallocs, rounds, conns, want.Mallocs)
 		}
 	}
-	ours.close()
-	bare.close()
+	ours.Close()
+	bare.Close()
 	a.stop()
 }
 
@@ -79,31 +80,31 @@ func TestBridgeTurnsAreShared(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	eng := engine(t, core.Config{Backend: b, VHosts: []core.VHost{echoes("unix:" + path)}})
 	a := serve(t, b, nil)
-	p := newPeers(t, "unix", path, true, conns)
+	p := count.NewPeers(t, "unix", path, true, conns)
 	for _, burst := range []int{1, 16} {
 		var before, after core.Stats
-		inside(t, eng, func() { before = eng.Stats() })
+		count.Inside(t, eng, func() { before = eng.Stats() })
 		var release func()
-		got := p.spend(rounds, bytes.Repeat(message, burst), burst*echoed, func() { release = hold(t, eng) }, func() { release() })
-		inside(t, eng, func() { after = eng.Stats() })
+		got := p.Spend(rounds, bytes.Repeat(count.Message, burst), burst*count.Echoed, func() { release = count.Hold(t, eng) }, func() { release() })
+		count.Inside(t, eng, func() { after = eng.Stats() })
 		// Core's own are receives and sends. The post rings the doorbell, and
 		// there is a byte for the turn of the post, and one for that of the
 		// messages.
-		checkCalls(t, "reads beside core's", got.reads, 3)
-		checkCalls(t, "writes beside core's", got.writes, 3)
-		if n := after.Reads - before.Reads; n != (rounds+warmUp)*conns {
-			t.Errorf("%d at once: %d reads in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		checkCalls(t, "reads beside core's", got.Reads, 3)
+		checkCalls(t, "writes beside core's", got.Writes, 3)
+		if n := after.Reads - before.Reads; n != (rounds+count.WarmUp)*conns {
+			t.Errorf("%d at once: %d reads in %d rounds of %d", burst, n, rounds+count.WarmUp, conns)
 		}
-		if n := after.Writes - before.Writes; n != (rounds+warmUp)*conns {
-			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		if n := after.Writes - before.Writes; n != (rounds+count.WarmUp)*conns {
+			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+count.WarmUp, conns)
 		}
 		checkInterest(t, before, after)
 		// A post with its channels; messages cost none.
-		if got.mallocs > 20*rounds && !raceEnabled {
-			t.Errorf("%d at once: %d allocations in %d rounds of %d", burst, got.mallocs, rounds, conns)
+		if got.Mallocs > 20*rounds && !raceEnabled {
+			t.Errorf("%d at once: %d allocations in %d rounds of %d", burst, got.Mallocs, rounds, conns)
 		}
 	}
-	p.close()
+	p.Close()
 	end(t, eng)
 	a.stop()
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"anyloop/core"
+	"anyloop/core/loop/looptest/count"
 	gnetengine "anyloop/loops/gnet/engine"
 )
 
@@ -25,29 +26,29 @@ func TestStreamCostsWhatGnetDoes(t *testing.T) {
 	ran := make(chan error, 1)
 	go func() { ran <- eng.Run(context.Background()) }()
 	wait(t, b.Listening(), "gnet does not listen")
-	ours := newPeers(t, "unix", path, true, conns)
-	bare := newPeers(t, "unix", run(t, &program{}).path, false, conns)
+	ours := count.NewPeers(t, "unix", path, true, conns)
+	bare := count.NewPeers(t, "unix", run(t, &program{}).path, false, conns)
 	for _, burst := range []int{1, 16} {
-		msg := bytes.Repeat(message, burst)
-		want := bare.spend(rounds, msg, len(msg), nil, nil)
-		checkCalls(t, "gnet's own reads", want.reads, conns)
-		checkCalls(t, "gnet's own writes", want.writes, conns)
+		msg := bytes.Repeat(count.Message, burst)
+		want := bare.Spend(rounds, msg, len(msg), nil, nil)
+		checkCalls(t, "gnet's own reads", want.Reads, conns)
+		checkCalls(t, "gnet's own writes", want.Writes, conns)
 		var before, after core.Stats
 		var sent uint64
-		inside(t, eng, func() { before, sent = eng.Stats(), gnetengine.Writes(b, 0) })
-		got := ours.spend(rounds, msg, burst*echoed, nil, nil)
-		inside(t, eng, func() { after, sent = eng.Stats(), gnetengine.Writes(b, 0)-sent })
-		checkCalls(t, "reads", got.reads, conns)
-		checkCalls(t, "writes beside core's", got.writes, 0) // which are sends
-		if sent != (rounds+warmUp)*conns {
-			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, sent, rounds+warmUp, conns)
+		count.Inside(t, eng, func() { before, sent = eng.Stats(), gnetengine.Writes(b, 0) })
+		got := ours.Spend(rounds, msg, burst*count.Echoed, nil, nil)
+		count.Inside(t, eng, func() { after, sent = eng.Stats(), gnetengine.Writes(b, 0)-sent })
+		checkCalls(t, "reads", got.Reads, conns)
+		checkCalls(t, "writes beside core's", got.Writes, 0) // which are sends
+		if sent != (rounds+count.WarmUp)*conns {
+			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, sent, rounds+count.WarmUp, conns)
 		}
 		checkInterest(t, before, after)
-		if got.mallocs > want.mallocs+rounds/2 && !raceEnabled {
-			t.Errorf("%d at once: %d allocations in %d rounds of %d, gnet's own %d", burst, got.mallocs, rounds, conns, want.mallocs)
+		if got.Mallocs > want.Mallocs+rounds/2 && !raceEnabled {
+			t.Errorf("%d at once: %d allocations in %d rounds of %d, gnet's own %d", burst, got.Mallocs, rounds, conns, want.Mallocs)
 		}
 	}
-	ours.close()
+	ours.Close()
 	shutdown(t, eng)
 	if err := <-ran; err != nil {
 		t.Error(err)
@@ -75,33 +76,33 @@ func TestBridgeTurnsAreShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the bridge is up", func() bool { return gnetengine.Settled(b) })
-	p := newPeers(t, "unix", path, true, conns)
+	p := count.NewPeers(t, "unix", path, true, conns)
 	for _, burst := range []int{1, 16} {
 		var before, after core.Stats
-		inside(t, eng, func() { before = eng.Stats() })
+		count.Inside(t, eng, func() { before = eng.Stats() })
 		var release func()
-		got := p.spend(rounds, bytes.Repeat(message, burst), burst*echoed, func() { release = hold(t, eng) }, func() { release() })
-		inside(t, eng, func() { after = eng.Stats() })
+		got := p.Spend(rounds, bytes.Repeat(count.Message, burst), burst*count.Echoed, func() { release = count.Hold(t, eng) }, func() { release() })
+		count.Inside(t, eng, func() { after = eng.Stats() })
 		// Core's own are receives and sends. The post rings the doorbell, which
 		// is read; gnet is woken for the turn of the post, and for that of the
 		// messages, if it is not awake.
-		checkCalls(t, "reads beside core's", got.reads, 1)
-		if n := got.writes; n > 3*rounds+rounds/2 {
+		checkCalls(t, "reads beside core's", got.Reads, 1)
+		if n := got.Writes; n > 3*rounds+rounds/2 {
 			t.Errorf("%d at once: %d writes beside core's in %d rounds, want 3 each at most", burst, n, rounds)
 		}
-		if n := after.Reads - before.Reads; n != (rounds+warmUp)*conns {
-			t.Errorf("%d at once: %d reads in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		if n := after.Reads - before.Reads; n != (rounds+count.WarmUp)*conns {
+			t.Errorf("%d at once: %d reads in %d rounds of %d", burst, n, rounds+count.WarmUp, conns)
 		}
-		if n := after.Writes - before.Writes; n != (rounds+warmUp)*conns {
-			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+warmUp, conns)
+		if n := after.Writes - before.Writes; n != (rounds+count.WarmUp)*conns {
+			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+count.WarmUp, conns)
 		}
 		checkInterest(t, before, after)
 		// A post with its channels, and gnet's two jobs; messages cost none.
-		if got.mallocs > 20*rounds && !raceEnabled {
-			t.Errorf("%d at once: %d allocations in %d rounds of %d", burst, got.mallocs, rounds, conns)
+		if got.Mallocs > 20*rounds && !raceEnabled {
+			t.Errorf("%d at once: %d allocations in %d rounds of %d", burst, got.Mallocs, rounds, conns)
 		}
 	}
-	p.close()
+	p.Close()
 	shutdown(t, eng)
 }
 

@@ -1,4 +1,8 @@
-package evioloop_test
+//go:build linux
+
+// Package count tells what a server in this process spends on messages: calls of
+// read(2) and write(2), and allocations. It knows no clock.
+package count
 
 import (
 	"bytes"
@@ -7,37 +11,43 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"anyloop/core"
-	"anyloop/core/loop/looptest"
 	"anyloop/core/ws"
 )
 
-// peers are connected clients on blocking descriptors that Go's poller does not
+// Peers are connected clients on blocking descriptors that Go's poller does not
 // know: each costs one write and one read per burst.
-type peers struct {
+type Peers struct {
 	t     testing.TB
 	fds   []int
 	reads uint64
 	buf   [1 << 16]byte
 }
 
+// Message is a masked message of 64 bytes; its echo has Echoed bytes.
 var (
-	message = ws.AppendFrame(nil, ws.Header{Op: ws.Binary, Fin: true, Masked: true, Mask: [4]byte{1, 2, 3, 4}}, bytes.Repeat([]byte("m"), 64))
-	echoed  = len(ws.AppendFrame(nil, ws.Header{Op: ws.Binary, Fin: true}, bytes.Repeat([]byte("m"), 64)))
+	Message = ws.AppendFrame(nil, ws.Header{Op: ws.Binary, Fin: true, Masked: true, Mask: [4]byte{1, 2, 3, 4}}, bytes.Repeat([]byte("m"), 64))
+	Echoed  = len(ws.AppendFrame(nil, ws.Header{Op: ws.Binary, Fin: true}, bytes.Repeat([]byte("m"), 64)))
 )
+
+// bound is on a hang.
+const bound = time.Minute
 
 const upgradeRequest = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 
-func newPeers(t testing.TB, network, addr string, websocket bool, n int) *peers {
+// NewPeers connects n peers, which are closed at the test's end, as WebSockets or
+// without a word.
+func NewPeers(t testing.TB, network, addr string, websocket bool, n int) *Peers {
 	t.Helper()
-	p := &peers{t: t}
-	t.Cleanup(p.close)
+	p := &Peers{t: t}
+	t.Cleanup(p.Close)
 	for range n {
-		c, err := net.DialTimeout(network, addr, looptest.Bound)
+		c, err := net.DialTimeout(network, addr, bound)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +61,7 @@ func newPeers(t testing.TB, network, addr string, websocket bool, n int) *peers 
 		if err == nil {
 			err = unix.SetNonblock(fd, false)
 		}
-		bound := unix.NsecToTimeval(looptest.Bound.Nanoseconds())
+		bound := unix.NsecToTimeval(bound.Nanoseconds())
 		if err == nil {
 			err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &bound)
 		}
@@ -70,14 +80,15 @@ func newPeers(t testing.TB, network, addr string, websocket bool, n int) *peers 
 	return p
 }
 
-func (p *peers) close() {
+// Close closes them.
+func (p *Peers) Close() {
 	for _, fd := range p.fds {
 		unix.Close(fd)
 	}
 	p.fds = nil
 }
 
-func (p *peers) send(burst []byte) {
+func (p *Peers) send(burst []byte) {
 	for _, fd := range p.fds {
 		if n, err := unix.Write(fd, burst); n != len(burst) {
 			p.t.Fatal(n, err)
@@ -85,7 +96,7 @@ func (p *peers) send(burst []byte) {
 	}
 }
 
-func (p *peers) read(fd int) (n int, err error) {
+func (p *Peers) read(fd int) (n int, err error) {
 	for err = unix.EINTR; err == unix.EINTR; p.reads++ {
 		n, err = unix.Read(fd, p.buf[:])
 	}
@@ -93,7 +104,7 @@ func (p *peers) read(fd int) (n int, err error) {
 }
 
 // receive reads an answer of so many bytes on each.
-func (p *peers) receive(back int) {
+func (p *Peers) receive(back int) {
 	for _, fd := range p.fds {
 		for got := 0; got < back; {
 			n, err := p.read(fd)
@@ -125,24 +136,24 @@ func ioCalls(t testing.TB) (reads, writes uint64) {
 	return reads, writes
 }
 
-// cost is what a server has spent on some rounds.
-type cost struct{ reads, writes, mallocs uint64 }
+// Cost is what a server has spent on some rounds.
+type Cost struct{ Reads, Writes, Mallocs uint64 }
 
-// warmUp is how many rounds come before those that count.
-const warmUp = 3
+// WarmUp is how many rounds come before those that count.
+const WarmUp = 3
 
-// spend runs rounds in which every peer sends a burst and gets an answer of back
+// Spend runs rounds in which every peer sends a burst and gets an answer of back
 // bytes, and returns what the server has spent on all of them. before and after, if
 // not nil, are called around the sending.
-func (p *peers) spend(rounds int, burst []byte, back int, before, after func()) (c cost) {
+func (p *Peers) Spend(rounds int, burst []byte, back int, before, after func()) (c Cost) {
 	p.t.Helper()
 	var m0, m1 runtime.MemStats
-	for i := range rounds + warmUp {
-		if i == warmUp {
+	for i := range rounds + WarmUp {
+		if i == WarmUp {
 			runtime.GC()
 			runtime.ReadMemStats(&m0)
 			p.reads = 0
-			c.reads, c.writes = ioCalls(p.t)
+			c.Reads, c.Writes = ioCalls(p.t)
 		}
 		if before != nil {
 			before()
@@ -155,12 +166,12 @@ func (p *peers) spend(rounds int, burst []byte, back int, before, after func()) 
 	}
 	r, w := ioCalls(p.t)
 	runtime.ReadMemStats(&m1)
-	return cost{r - c.reads - p.reads, w - c.writes - uint64(rounds*len(p.fds)), m1.Mallocs - m0.Mallocs}
+	return Cost{r - c.Reads - p.reads, w - c.Writes - uint64(rounds*len(p.fds)), m1.Mallocs - m0.Mallocs}
 }
 
-// hold keeps a service thread in a callback, and with it the engine's loop, until
+// Hold keeps a service thread in a callback, and with it the engine's loop, until
 // release is called.
-func hold(t testing.TB, eng *core.Engine) (release func()) {
+func Hold(t testing.TB, eng *core.Engine) (release func()) {
 	t.Helper()
 	in, out := make(chan struct{}), make(chan struct{})
 	if err := eng.Post(func() { close(in); <-out }); err != nil {
@@ -170,8 +181,8 @@ func hold(t testing.TB, eng *core.Engine) (release func()) {
 	return func() { close(out) }
 }
 
-// inside runs f on the service thread, in a turn after what has been answered.
-func inside(t testing.TB, eng *core.Engine, f func()) {
+// Inside runs f on the service thread, in a turn after what has been answered.
+func Inside(t testing.TB, eng *core.Engine, f func()) {
 	t.Helper()
 	done := make(chan struct{})
 	if err := eng.Post(func() { f(); close(done) }); err != nil {
