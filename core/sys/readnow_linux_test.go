@@ -71,7 +71,9 @@ func TestReadNow(t *testing.T) {
 	}
 }
 
-// TestReadNowDoesNotWait: a page that is not in memory is not waited for.
+// TestReadNowDoesNotWait: a page that is not in memory is not waited for. The kernel
+// begins to fetch it all the same, and a quick disk may be done before it is asked
+// for: but not every time.
 func TestReadNowDoesNotWait(t *testing.T) {
 	dir, fd := folder(t)
 	data := bytes.Repeat([]byte("0123456789abcdef"), 4096)
@@ -82,15 +84,23 @@ func TestReadNowDoesNotWait(t *testing.T) {
 	defer f.Close()
 	f.Write(data)
 	f.Sync()
-	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
-		t.Fatal(err)
+	const tries = 200
+	for range tries {
+		if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+			t.Fatal(err)
+		}
+		if resident(t, f, len(data)) {
+			t.Skip("the file system keeps it in memory")
+		}
+		got, _, err := ReadNow(fd, "cold", 1<<20)
+		if errors.Is(err, ErrNotNow) {
+			return
+		}
+		if err != nil || !bytes.Equal(got, data) {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
 	}
-	if resident(t, f, len(data)) {
-		t.Skip("the file system keeps it in memory")
-	}
-	if got, _, err := ReadNow(fd, "cold", 1<<20); !errors.Is(err, ErrNotNow) {
-		t.Errorf("%d bytes, %v", len(got), err)
-	}
+	t.Errorf("a file that was not in memory was read %d times", tries)
 }
 
 // resident reports whether all of a file is in memory (mincore).
