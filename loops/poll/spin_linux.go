@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -15,8 +16,8 @@ import (
 // better choice; and where peers are not that quick it misses, and then tries less
 // and less often: after ten misses in a row, before one sleep of a thousand.
 //
-// Go's scheduler is told nothing meanwhile: what else could run on this processor
-// waits for as long.
+// What else can run on this processor runs first; then Go's scheduler is told
+// nothing, so that what becomes ready meanwhile waits for as long.
 type spin struct {
 	skip    int // sleeps at once, this many times
 	penalty int // of the last miss
@@ -45,6 +46,7 @@ func (s *spin) wait(ep int, evs []unix.EpollEvent, sleepy bool) (int, syscall.Er
 		s.skip--
 		return 0, 0
 	}
+	runtime.Gosched()
 	for end := s.clock() + spinTime; s.clock() < end; {
 		if n, errno = ask(ep, evs); n > 0 || errno != 0 {
 			s.penalty /= 2
