@@ -34,19 +34,19 @@ func TestStreamCostsWhatEvioDoes(t *testing.T) {
 	for _, burst := range []int{1, 16} {
 		msg := bytes.Repeat(count.Message, burst)
 		want := bare.Spend(rounds, msg, len(msg), nil, nil)
-		checkCalls(t, "evio's own reads", want.Reads, conns)
-		checkCalls(t, "evio's own writes", want.Writes, conns)
+		count.Calls(t, "evio's own reads", want.Reads, rounds, conns)
+		count.Calls(t, "evio's own writes", want.Writes, rounds, conns)
 		var before, after core.Stats
 		var sent uint64
 		count.Inside(t, eng, func() { before, sent = eng.Stats(), evioloop.Writes(back, 0) })
 		got := ours.Spend(rounds, msg, burst*count.Echoed, nil, nil)
 		count.Inside(t, eng, func() { after, sent = eng.Stats(), evioloop.Writes(back, 0)-sent })
-		checkCalls(t, "reads", got.Reads, conns)
-		checkCalls(t, "writes beside core's", got.Writes, 0) // which are sends
+		count.Calls(t, "reads", got.Reads, rounds, conns)
+		count.Calls(t, "writes beside core's", got.Writes, rounds, 0) // which are sends
 		if sent != (rounds+count.WarmUp)*conns {
 			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, sent, rounds+count.WarmUp, conns)
 		}
-		checkInterest(t, before, after)
+		count.SameInterest(t, before, after)
 		if got.Mallocs > want.Mallocs+rounds/2 && !raceEnabled {
 			t.Errorf("%d at once: %d allocations in %d rounds of %d, evio's own %d", burst, got.Mallocs, rounds, conns, want.Mallocs)
 		}
@@ -54,21 +54,6 @@ func TestStreamCostsWhatEvioDoes(t *testing.T) {
 	ours.Close()
 	bare.Close()
 	a.stop()
-}
-
-// checkCalls compares a number of calls with what each round should make.
-func checkCalls(t *testing.T, what string, got uint64, each int) {
-	t.Helper()
-	if exact := uint64(rounds * each); got < exact || got > exact+rounds/2 {
-		t.Errorf("%s: %d calls in %d rounds, want %d each", what, got, rounds, each)
-	}
-}
-
-func checkInterest(t *testing.T, before, after core.Stats) {
-	t.Helper()
-	if n := after.Adds + after.Changes + after.Dels - before.Adds - before.Changes - before.Dels; n != 0 {
-		t.Errorf("%d changes of interest", n)
-	}
 }
 
 // TestBridgeTurnsAreShared: messages that have come on 64 connections are served in
@@ -90,15 +75,15 @@ func TestBridgeTurnsAreShared(t *testing.T) {
 		// Core's own are receives and sends. The post rings the doorbell, and
 		// there is a byte for the turn of the post, and one for that of the
 		// messages.
-		checkCalls(t, "reads beside core's", got.Reads, 3)
-		checkCalls(t, "writes beside core's", got.Writes, 3)
+		count.Calls(t, "reads beside core's", got.Reads, rounds, 3)
+		count.Calls(t, "writes beside core's", got.Writes, rounds, 3)
 		if n := after.Reads - before.Reads; n != (rounds+count.WarmUp)*conns {
 			t.Errorf("%d at once: %d reads in %d rounds of %d", burst, n, rounds+count.WarmUp, conns)
 		}
 		if n := after.Writes - before.Writes; n != (rounds+count.WarmUp)*conns {
 			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+count.WarmUp, conns)
 		}
-		checkInterest(t, before, after)
+		count.SameInterest(t, before, after)
 		// A post with its channels; messages cost none.
 		if got.Mallocs > 20*rounds && !raceEnabled {
 			t.Errorf("%d at once: %d allocations in %d rounds of %d", burst, got.Mallocs, rounds, conns)

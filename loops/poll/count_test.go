@@ -39,17 +39,23 @@ func newBench(t testing.TB, conns int) *bench {
 	b := &bench{t: t, eng: eng, loop: back.Thread(0)}
 	t.Cleanup(b.stop)
 	for range conns {
-		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-		if err == nil {
-			err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.clients = append(b.clients, fd)
-		b.upgrade(fd)
+		b.upgrade(b.connect(path))
 	}
 	return b
+}
+
+// connect adds a client.
+func (b *bench) connect(path string) int {
+	b.t.Helper()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.clients = append(b.clients, fd)
+	return fd
 }
 
 var (

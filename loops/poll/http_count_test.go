@@ -85,14 +85,7 @@ func newPageBench(t testing.TB, conns int, m core.Mount) *bench {
 	b := &bench{t: t, eng: eng, loop: back.Thread(0)}
 	t.Cleanup(b.stop)
 	for range conns {
-		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-		if err == nil {
-			err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.clients = append(b.clients, fd)
+		b.connect(path)
 	}
 	b.getPages(1)
 	return b

@@ -31,19 +31,19 @@ func TestStreamCostsWhatGnetDoes(t *testing.T) {
 	for _, burst := range []int{1, 16} {
 		msg := bytes.Repeat(count.Message, burst)
 		want := bare.Spend(rounds, msg, len(msg), nil, nil)
-		checkCalls(t, "gnet's own reads", want.Reads, conns)
-		checkCalls(t, "gnet's own writes", want.Writes, conns)
+		count.Calls(t, "gnet's own reads", want.Reads, rounds, conns)
+		count.Calls(t, "gnet's own writes", want.Writes, rounds, conns)
 		var before, after core.Stats
 		var sent uint64
 		count.Inside(t, eng, func() { before, sent = eng.Stats(), gnetengine.Writes(b, 0) })
 		got := ours.Spend(rounds, msg, burst*count.Echoed, nil, nil)
 		count.Inside(t, eng, func() { after, sent = eng.Stats(), gnetengine.Writes(b, 0)-sent })
-		checkCalls(t, "reads", got.Reads, conns)
-		checkCalls(t, "writes beside core's", got.Writes, 0) // which are sends
+		count.Calls(t, "reads", got.Reads, rounds, conns)
+		count.Calls(t, "writes beside core's", got.Writes, rounds, 0) // which are sends
 		if sent != (rounds+count.WarmUp)*conns {
 			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, sent, rounds+count.WarmUp, conns)
 		}
-		checkInterest(t, before, after)
+		count.SameInterest(t, before, after)
 		if got.Mallocs > want.Mallocs+rounds/2 && !raceEnabled {
 			t.Errorf("%d at once: %d allocations in %d rounds of %d, gnet's own %d", burst, got.Mallocs, rounds, conns, want.Mallocs)
 		}
@@ -52,14 +52,6 @@ func TestStreamCostsWhatGnetDoes(t *testing.T) {
 	shutdown(t, eng)
 	if err := <-ran; err != nil {
 		t.Error(err)
-	}
-}
-
-// checkCalls compares a number of calls with what each round should make.
-func checkCalls(t *testing.T, what string, got uint64, each int) {
-	t.Helper()
-	if exact := uint64(rounds * each); got < exact || got > exact+rounds/2 {
-		t.Errorf("%s: %d calls in %d rounds, want %d each", what, got, rounds, each)
 	}
 }
 
@@ -86,7 +78,7 @@ func TestBridgeTurnsAreShared(t *testing.T) {
 		// Core's own are receives and sends. The post rings the doorbell, which
 		// is read; gnet is woken for the turn of the post, and for that of the
 		// messages, if it is not awake.
-		checkCalls(t, "reads beside core's", got.Reads, 1)
+		count.Calls(t, "reads beside core's", got.Reads, rounds, 1)
 		if n := got.Writes; n > 3*rounds+rounds/2 {
 			t.Errorf("%d at once: %d writes beside core's in %d rounds, want 3 each at most", burst, n, rounds)
 		}
@@ -96,7 +88,7 @@ func TestBridgeTurnsAreShared(t *testing.T) {
 		if n := after.Writes - before.Writes; n != (rounds+count.WarmUp)*conns {
 			t.Errorf("%d at once: %d writes in %d rounds of %d", burst, n, rounds+count.WarmUp, conns)
 		}
-		checkInterest(t, before, after)
+		count.SameInterest(t, before, after)
 		// A post with its channels, and gnet's two jobs; messages cost none.
 		if got.Mallocs > 20*rounds && !raceEnabled {
 			t.Errorf("%d at once: %d allocations in %d rounds of %d", burst, got.Mallocs, rounds, conns)
@@ -104,11 +96,4 @@ func TestBridgeTurnsAreShared(t *testing.T) {
 	}
 	p.Close()
 	shutdown(t, eng)
-}
-
-func checkInterest(t *testing.T, before, after core.Stats) {
-	t.Helper()
-	if n := after.Adds + after.Changes + after.Dels - before.Adds - before.Changes - before.Dels; n != 0 {
-		t.Errorf("%d changes of interest", n)
-	}
 }

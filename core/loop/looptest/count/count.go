@@ -190,3 +190,20 @@ func Inside(t testing.TB, eng *core.Engine, f func()) {
 	}
 	<-done
 }
+
+// Calls compares how often something was called with what each round should make.
+// The little that a process does besides, a collection now and then, is let pass.
+func Calls(t testing.TB, what string, got uint64, rounds, each int) {
+	t.Helper()
+	if exact := uint64(rounds * each); got < exact || got > exact+uint64(rounds/2) {
+		t.Errorf("%s: %d calls in %d rounds, want %d each", what, got, rounds, each)
+	}
+}
+
+// SameInterest fails if a loop was told of an interest between two looks.
+func SameInterest(t testing.TB, before, after core.Stats) {
+	t.Helper()
+	if n := after.Adds + after.Changes + after.Dels - before.Adds - before.Changes - before.Dels; n != 0 {
+		t.Errorf("%d changes of interest", n)
+	}
+}

@@ -80,16 +80,20 @@ func TestNobodyIsLeft(t *testing.T) {
 	if err := syscall.Kill(pid, 0); err != nil {
 		t.Fatalf("the program does not run: %v", err)
 	}
-	c.Kill()
-	gone := func() bool {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return err != nil || strings.Contains(string(b), ") Z ") // nobody waits for it here
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for until := time.Now().Add(20 * time.Second); !gone(); time.Sleep(time.Millisecond) {
-		if time.Now().After(until) {
-			syscall.Kill(pid, syscall.SIGKILL)
-			t.Fatal("the program is left")
-		}
+	defer unix.Close(fd)
+	c.Kill()
+	end := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} // when it has ended, whoever waits for it
+	n, err := unix.Poll(end, 20_000)
+	for err == unix.EINTR {
+		n, err = unix.Poll(end, 20_000)
+	}
+	if n != 1 {
+		syscall.Kill(pid, syscall.SIGKILL)
+		t.Fatalf("the program is left: %v", err)
 	}
 }
 
