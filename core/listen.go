@@ -75,7 +75,8 @@ func (r *listenRole) gone(l *link, _ error) {
 	l.own().state = stDead
 	th.listeners = slices.DeleteFunc(slices.Clone(th.listeners), func(o *link) bool { return o == l })
 	if r.on {
-		r.site.lost()
+		l.flags |= lfKeepFD
+		r.site.closeSock(sock{th, int(l.fd)})
 	}
 }
 

@@ -32,10 +32,11 @@ type site struct {
 	base  *tls.Config // what a handshake begins with
 
 	// Under Engine.mu:
-	users int       // vhosts that hold it
-	ended bool      // it is closed, or about to be: it takes no further vhost
-	waits *waiting  // not nil: it does not listen yet
-	alien io.Closer // the listener of an engine that accepts by itself
+	users int            // vhosts that hold it
+	ended bool           // it is closed, or about to be: it takes no further vhost
+	waits *waiting       // not nil: it does not listen yet
+	alien io.Closer      // the listener of an engine that accepts by itself
+	held  []*VirtualHost // removed; their Destroy awaits the end of the sockets
 }
 
 // siteNames is replaced as a whole, since any thread reads it.
@@ -268,7 +269,8 @@ func (s *site) first() *VirtualHost {
 }
 
 // removeVHost takes vh off the site. The last one ends it, unless another comes
-// before thread 0 gets to it: then there is no gap.
+// before thread 0 gets to it: then there is no gap. Until then, vh is not destroyed:
+// who has seen its Destroy can listen there again.
 func (s *site) removeVHost(vh *VirtualHost) {
 	s.changeNames(func(v []*VirtualHost) []*VirtualHost {
 		return slices.DeleteFunc(v, func(v *VirtualHost) bool { return v == vh })
@@ -277,10 +279,27 @@ func (s *site) removeVHost(vh *VirtualHost) {
 	e.mu.Lock()
 	s.users--
 	last := s.users == 0
+	if last {
+		s.held = append(s.held, vh)
+		vh.refs.Add(1)
+	}
 	e.mu.Unlock()
 	if last {
 		s.closeAlien()
-		e.threads[0].post(s.end, false) // in vain after the end, when nothing is left
+		if e.threads[0].post(s.end, false) != nil {
+			s.letGo() // it has ended, and nothing is left
+		}
+	}
+}
+
+// letGo lets the vhosts be destroyed that wait for the sockets.
+func (s *site) letGo() {
+	s.eng.mu.Lock()
+	held := s.held
+	s.held = nil
+	s.eng.mu.Unlock()
+	for _, vh := range held {
+		vh.unref()
 	}
 }
 
@@ -291,6 +310,7 @@ func (s *site) end() {
 	e.mu.Lock()
 	if s.users > 0 {
 		e.mu.Unlock()
+		s.letGo()
 		return
 	}
 	s.ended = true
@@ -299,6 +319,9 @@ func (s *site) end() {
 	e.threads[0].closeListeners(s)
 	for _, th := range e.threads[1:] {
 		th.post(func() { th.closeListeners(s) }, false)
+	}
+	if s.socks.Load() == 0 {
+		s.letGo()
 	}
 }
 

@@ -114,18 +114,19 @@ func (s *site) openAlien(a loop.Acceptor, given net.Listener) error {
 // closeSocks closes sockets that no loop watches.
 func (s *site) closeSocks(socks []sock) {
 	for _, sk := range socks {
-		s.lost()
-		sk.th.closeRaw(sk.fd)
+		s.closeSock(sk)
 	}
 }
 
-// lost counts a socket out that is about to be closed. The last one takes its path
-// along, before somebody else's can be the same file.
-func (s *site) lost() {
-	if s.socks.Add(-1) > 0 || s.path == (sys.FileID{}) {
-		return
-	}
+// closeSock closes a socket of the site; the last one lets go of the vhosts. A unix
+// socket, which is the only one of its site, takes its path along while it is open:
+// later, somebody else's can be the same file.
+func (s *site) closeSock(sk sock) {
 	if err := sys.RemovePath(s.opts.Address, s.path); err != nil {
 		s.eng.log.Warn("removing the path of a unix socket", "addr", s.bound, "err", err)
+	}
+	sk.th.closeRaw(sk.fd)
+	if s.socks.Add(-1) == 0 {
+		s.letGo()
 	}
 }

@@ -195,6 +195,41 @@ func TestVHostsComeAndGoWithoutALeak_27_T8(t *testing.T) {
 	mustAsk(t, "tcp", addr, "alone.test", "stays.test")
 }
 
+// Whoever has seen Destroy can listen on the address.
+func TestDestroyFollowsTheSockets_27(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		for _, reuse := range []bool{false, true} {
+			t.Run(fmt.Sprintf("threads%d/reuseport=%v", threads, reuse), func(t *testing.T) {
+				r := run(t, core.Config{Threads: threads, ReusePort: reuse, VHosts: []core.VHost{at("127.0.0.1:0", named("stays.test"))}})
+				path := filepath.Join(t.TempDir(), "s")
+				for _, addr := range []string{"127.0.0.1:0", "unix:" + path} {
+					cfg := at(addr, named("goes.test"))
+					var again error
+					destroyed := make(chan struct{})
+					cfg.Protocols[0].Destroy = func(vh *core.VirtualHost) {
+						var l net.Listener
+						if network, addr, ok := strings.Cut(vh.Addr(), ":"); ok && network == "unix" {
+							l, again = net.Listen(network, addr)
+						} else {
+							l, again = net.Listen("tcp", vh.Addr())
+						}
+						if l != nil {
+							l.Close()
+						}
+						close(destroyed)
+					}
+					vh := r.add(cfg)
+					r.on(vh.Remove)
+					<-destroyed
+					if again != nil {
+						t.Errorf("in Destroy: %v", again)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestUnixSocketPath_27(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	cfg := at("unix:"+path, named("a.test"))

@@ -292,9 +292,10 @@ func (vh *VirtualHost) destroy() {
 }
 
 // Remove takes the vhost off its port at once and closes its conns in good order
-// (WebSockets with 1001); Destroy follows the last of them. A listening socket
-// that other vhosts share stays open without a gap. Loop thread only, any of
-// the engine's threads.
+// (WebSockets with 1001); Destroy follows the last of them, and the sockets that
+// listened for it alone: then their address is free. A listening socket that other
+// vhosts share stays open without a gap. Loop thread only, any of the engine's
+// threads.
 func (vh *VirtualHost) Remove() {
 	if vh.removed.Swap(true) {
 		return
