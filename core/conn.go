@@ -14,7 +14,7 @@ import (
 type Conn struct {
 	link  *link
 	on    *binding // the protocol on its vhost, or the vhost's none
-	next  *Conn    // on bound's list of this thread, newest first
+	next  *Conn    // on its ring of this thread
 	prev  *Conn
 	x     *connExtra // nil for most
 	id    uint64
@@ -87,6 +87,7 @@ const (
 	cfClose                         // an asked-for close waits for its turn
 	cfUnchoke                       // one Writable after a choke, asked or not
 	cfOpened                        // a handler has it: Closed is owed
+	cfTold                          // has been told that its vhost is removed
 )
 
 // pauseReason is who holds back a conn's input. Reading needs all clear.

@@ -7,15 +7,16 @@ import (
 )
 
 // turnBatch bounds what one turn does of each kind of work that may be there for
-// every connection at once: pending conns, ripe limits, ripe timers, and links
-// that are told of the end. The rest follows in the next turns, in order, and
-// AdjustTimeout is 0 until then; descriptors, posts and the other kinds have their
-// share in between. So a million Pings that are due at the same moment, or a
-// million closes, never hold up the loop for longer than 1024 of them take.
+// every connection at once: pending conns, ripe limits, ripe timers, and links that
+// are told of the engine's end or their vhost's. The rest follows in the next
+// turns, in order, and AdjustTimeout is 0 until then; descriptors, posts and the
+// other kinds have their share in between. So a million Pings that are due at the
+// same moment, or a million closes, never hold up the loop for longer than 1024 of
+// them take.
 const turnBatch = 1024
 
 // testVisit is told of each link that is served because of pending work, a time
-// limit or the end of the engine. Tests only.
+// limit or the end of the engine or its vhost. Tests only.
 var testVisit func(*link)
 
 // visit begins the service of a link that no descriptor has announced.
@@ -52,7 +53,7 @@ func (th *Thread) unqueue(c *Conn) {
 // pendingWork reports whether ServicePending has something to do now, ripe timers
 // aside.
 func (th *Thread) pendingWork() bool {
-	return th.npend > 0 || th.shakes.pending() || !th.ready || th.posts.left() || th.end.due(th)
+	return th.npend > 0 || len(th.parting) > 0 || th.shakes.pending() || !th.ready || th.posts.left() || th.end.due(th)
 }
 
 // ServicePending runs ripe timers and all work that no descriptor announces: a
@@ -70,6 +71,7 @@ func (th *Thread) ServicePending() {
 	th.expire()
 	th.runLeftPosts()
 	th.servePending()
+	th.servePartings()
 	th.shakes.serve(th)
 	th.end.step(th)
 	th.leave()

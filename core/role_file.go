@@ -80,17 +80,20 @@ func (r *fileRole) handler(*Conn) any { return r.h }
 
 // AdoptFile gives a descriptor to this thread: it becomes non-blocking, is
 // watched by the loop, served by the File handler of the named protocol on vh,
-// and closed when the conn ends. On an error the descriptor stays the caller's.
-// Regular files cannot be polled on most systems: the loop refuses them. Loop
-// thread only.
+// and closed when the conn ends. On an error, such as ErrStopped if vh has been
+// removed, the descriptor stays the caller's. Regular files cannot be polled on most
+// systems: the loop refuses them. Loop thread only.
 func (th *Thread) AdoptFile(fd int, vh *VirtualHost, protocol string) (*Conn, error) {
 	th.checkVerb("AdoptFile")
 	b := vh.byName[protocol]
 	if b == nil || b.proto.File == nil {
 		return nil, fmt.Errorf("%w: %q for a file", ErrUnknownProtocol, protocol)
 	}
-	if th.end.phase != endNot {
+	switch {
+	case th.end.phase != endNot:
 		return nil, ErrStopped
+	case vh.leaving.Load():
+		return nil, errRemoved
 	}
 	if th.kernel == nil {
 		if err := sys.Adopt(fd); err != nil {

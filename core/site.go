@@ -189,30 +189,6 @@ func (s *site) setBound(bound string) {
 	s.where.Store(&bound)
 }
 
-// passOn gives a connection whose vhost has gone to the first that is left on the
-// address, if it has not come to what its client wants yet.
-func (l *link) passOn() bool {
-	var s *site
-	switch r := l.role.(type) {
-	case *sniffRole:
-		s = r.site
-	case *guessRole:
-		s = r.site
-	case *h1Role:
-		if r.phase < h1Busy && r.h == nil {
-			s = r.site
-		}
-	}
-	if s == nil || l.is(lfTLS|lfDoomed|lfFinish|lfDead) {
-		return false
-	}
-	vh := s.first()
-	if vh != nil {
-		l.own().setVHost(vh)
-	}
-	return vh != nil
-}
-
 // closeAlien ends the listening of another engine.
 func (s *site) closeAlien() {
 	e := s.eng

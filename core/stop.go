@@ -127,7 +127,7 @@ func (th *Thread) beginStop() {
 			s.closeAlien()
 		}
 	}
-	en.told = th.beginLinks()
+	en.told, th.parting = th.beginLinks(), nil
 	if en.cut = th.eng.grace < 0; en.cut {
 		return
 	}

@@ -44,7 +44,8 @@ type Thread struct {
 
 	// Work without a descriptor.
 	pend, spare []*Conn
-	npend       int // of them alive
+	npend       int            // of them alive
+	parting     []*VirtualHost // removed, with conns that are to be told
 	limits      timer.Queue[*link]
 	timers      timer.Queue[func()]
 	armedFor    int64 // the earliest deadline that the loop was told

@@ -37,7 +37,8 @@ type VirtualHost struct {
 	zMemory     atomic.Int64
 	h1Limits    h1.Limits
 	refs        atomic.Int32 // conns
-	removed     atomic.Bool
+	leaving     atomic.Bool  // Remove was called
+	removed     atomic.Bool  // and the address does not lead to it any more
 	gone        atomic.Bool
 }
 
@@ -46,7 +47,7 @@ type binding struct {
 	vh     *VirtualHost
 	proto  *Protocol // nil: VirtualHost.none
 	inited bool
-	lists  []*Conn // newest first, by thread
+	lists  []*Conn // rings, by thread: newest first, those that were told of Remove behind the others
 }
 
 // mounted is a mount with its path and protocol resolved.
@@ -116,7 +117,7 @@ func (e *Engine) newVHost(cfg VHost) *VirtualHost {
 	if vh.name == "" {
 		vh.name = "default"
 	}
-	vh.none.vh = vh
+	vh.none.vh, vh.none.lists = vh, make([]*Conn, len(e.threads))
 	for p := range vh.outKinds {
 		vh.outKinds[p] = newOutKind(&vh.limits, Policy(p), nil)
 	}
@@ -144,7 +145,10 @@ func (e *Engine) bringUp(vh *VirtualHost) error {
 		return err
 	}
 	if e.started.Load() {
-		vh.init()
+		if vh.init(); vh.leaving.Load() {
+			vh.site.closeSocks(socks)
+			return errors.New("removed by an Init of its own")
+		}
 	}
 	if err := e.serve(vh, socks); err != nil {
 		vh.destroy()
@@ -291,44 +295,6 @@ func (vh *VirtualHost) destroy() {
 	}
 }
 
-// Remove takes the vhost off its port at once and closes its conns in good order
-// (WebSockets with 1001); Destroy follows the last of them, and the sockets that
-// listened for it alone: then their address is free. A listening socket that other
-// vhosts share stays open without a gap. Loop thread only, any of the engine's
-// threads.
-func (vh *VirtualHost) Remove() {
-	if vh.removed.Swap(true) {
-		return
-	}
-	e := vh.eng
-	e.mu.Lock()
-	e.vhs = slices.DeleteFunc(slices.Clone(e.vhs), func(v *VirtualHost) bool { return v == vh })
-	e.mu.Unlock()
-	vh.site.removeVHost(vh)
-	vh.refs.Add(1) // held until every thread has looked
-	left := atomic.Int32{}
-	left.Store(int32(len(e.threads)))
-	for _, th := range e.threads {
-		err := th.post(func() {
-			th.closeVHost(vh)
-			if left.Add(-1) == 0 {
-				vh.unref()
-			}
-		}, false)
-		if err != nil && left.Add(-1) == 0 {
-			vh.unref()
-		}
-	}
-}
-
-func (th *Thread) closeVHost(vh *VirtualHost) {
-	for _, l := range th.links() {
-		if l.own().vh() == vh && !l.passOn() {
-			th.stopLink(l)
-		}
-	}
-}
-
 func (vh *VirtualHost) unref() {
 	if vh.refs.Add(-1) == 0 && vh.removed.Load() {
 		vh.destroy()
@@ -341,9 +307,8 @@ func (c *Conn) setVHost(vh *VirtualHost) {
 	if old == vh {
 		return
 	}
-	c.unbind()
-	c.on = &vh.none
 	vh.refs.Add(1)
+	c.bind(&vh.none)
 	if old != nil {
 		old.unref()
 	}
@@ -365,38 +330,52 @@ func (c *Conn) bound() *binding {
 	return c.on
 }
 
-// bind puts c on b's list, newest first.
+// bind puts c on b's ring, as the newest.
 func (c *Conn) bind(b *binding) {
-	c.unbind()
-	i := c.link.th.index
-	c.on = b
-	c.next = b.lists[i]
-	if c.next != nil {
-		c.next.prev = c
+	c.unlist()
+	th := c.link.th
+	list := &b.lists[th.index]
+	if first := *list; first != nil {
+		c.next, c.prev = first, first.prev
+		c.prev.next = c
+		first.prev = c
+	} else {
+		c.next, c.prev = c, c
 	}
-	b.lists[i] = c
+	*list, c.on = c, b
+	if b.vh.removed.Load() {
+		th.part(b.vh)
+	}
 }
 
-func (c *Conn) unbind() {
-	b := c.bound()
-	if b == nil {
+// unlist takes c off its ring.
+func (c *Conn) unlist() {
+	if c.on == nil {
 		return
 	}
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		b.lists[c.link.th.index] = c.next
+	list := &c.on.lists[c.link.th.index]
+	switch {
+	case c.next == c:
+		*list = nil
+	case *list == c:
+		*list = c.next
 	}
-	if c.next != nil {
-		c.next.prev = c.prev
+	c.next.prev, c.prev.next = c.prev, c.next
+	c.next, c.prev = nil, nil
+	c.flags &^= cfTold
+}
+
+// unbind takes c off its protocol.
+func (c *Conn) unbind() {
+	if b := c.bound(); b != nil {
+		c.bind(&b.vh.none)
 	}
-	c.next, c.prev, c.on = nil, nil, &b.vh.none
 }
 
 // leave takes a dead conn off its protocol and vhost.
 func (c *Conn) leave() {
-	c.unbind()
 	if vh := c.vh(); vh != nil {
+		c.unlist()
 		c.on = nil
 		vh.unref()
 	}
@@ -439,9 +418,13 @@ func (e *Engine) RequestWritable(protocol string) error {
 }
 
 func (b *binding) askAll(th *Thread) {
-	for c := b.lists[th.index]; c != nil; c = c.next {
+	first := b.lists[th.index]
+	for c := first; c != nil; {
 		if c.Open() && !c.link.is(lfTxDead) {
 			c.ask()
+		}
+		if c = c.next; c == first {
+			return
 		}
 	}
 }
