@@ -55,10 +55,17 @@ func (th *Thread) Detach() {
 // the same kernel. Deadlines that passed meanwhile fire at the first turn. On an
 // error the engine stays detached, and the loops as they were. Loop thread only.
 func (e *Engine) Attach(b loop.Backend) error {
+	left := 0 // threads that have not ended: while the engine stops, some may have
 	for _, th := range e.threads {
 		if th.hosted.Load() {
 			return ErrAttached
 		}
+		if th.end.phase != endOver {
+			left++
+		}
+	}
+	if left == 0 {
+		return ErrStopped
 	}
 	if k, _ := b.(loop.Kernel); (k == nil) != (e.kernel == nil) {
 		return fmt.Errorf("core: backend %s has another kernel than the engine's descriptors", b.Info().Name)
@@ -69,6 +76,9 @@ func (e *Engine) Attach(b loop.Backend) error {
 		e.clock = clock
 	}
 	for _, th := range e.threads {
+		if th.end.phase == endOver {
+			continue
+		}
 		if err := th.reattach(b); err != nil {
 			e.Detach()
 			return err
@@ -78,9 +88,6 @@ func (e *Engine) Attach(b loop.Backend) error {
 }
 
 func (th *Thread) reattach(b loop.Backend) error {
-	if th.end.phase == endOver {
-		return ErrStopped
-	}
 	th.clock = th.eng.clock
 	if err := th.attach(b); err != nil {
 		return fmt.Errorf("core: thread %d: %w", th.index, err)

@@ -50,7 +50,7 @@ const (
 	lfReady                            // its role reads the descriptor itself
 	lfKeepFD                           // somebody else closes the descriptor
 	lfWantOut                          // a role that writes itself waits for the descriptor
-	lfParked                           // was watched by the loop that was left
+	lfParked                           // the next loop is to watch it
 	lfForgotten                        // counted out
 	lfHandshake                        // a client's opening handshake: no pause holds back its input
 	lfHolds                            // the role holds input of its own: it goes on without new bytes
@@ -184,8 +184,14 @@ func (l *link) pending() int {
 	return n + l.held()
 }
 
-// watch registers the link with the loop.
+// watch registers the link with the loop; while the thread is detached, the next
+// loop will be told.
 func (l *link) watch(events loop.Events) error {
+	if l.th.loop == nil {
+		l.flags |= lfParked
+		l.th.drift(l)
+		return nil
+	}
 	if err := l.th.addPollFD(l, events); err != nil {
 		return &TransportError{Op: "add", Err: err}
 	}

@@ -114,7 +114,7 @@ func (th *Thread) welcome(to *Thread, s *site, fd int, peer peerName) {
 		return
 	}
 	if err := to.Post(func() { to.adopt(s, fd, peer) }); err != nil {
-		to.load.Add(-1)
+		to.freePlace()
 		th.stats.Refused++
 		th.closeRaw(fd)
 	}
@@ -170,7 +170,7 @@ func (th *Thread) allowed(s *site, peer peerName) (ok bool) {
 func (th *Thread) adopt(s *site, fd int, peer peerName) {
 	vh := s.first()
 	if vh == nil || th.end.phase != endNot {
-		th.load.Add(-1)
+		th.freePlace()
 		th.closeRaw(fd)
 		return
 	}
@@ -201,6 +201,12 @@ func (th *Thread) closeRaw(fd int) {
 // release gives a conn's place back and lets paused listeners go on.
 func (th *Thread) release() {
 	th.conns--
+	th.freePlace()
+}
+
+// freePlace gives back a place of the thread's that a connection has, or was on
+// its way to. Any thread.
+func (th *Thread) freePlace() {
 	th.load.Add(-1)
 	if th.eng.full.Load() {
 		th.eng.room()

@@ -185,8 +185,12 @@ func (en *ending) tell(th *Thread) {
 	}
 }
 
+// buryLink ends a doomed link, also while another is in service.
 func (th *Thread) buryLink(l *link) {
 	cur := th.cur
+	if cur != nil && cur != l {
+		cur.flush() // the cork is one for all
+	}
 	defer func() { th.cur = cur }()
 	defer th.rescue()
 	th.visit(l)
