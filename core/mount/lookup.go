@@ -133,6 +133,9 @@ func (t *tree) lookup(name string, folder bool, a accepts) result {
 }
 
 func (t *tree) open(name string) (fs.File, fs.FileInfo, error) {
+	if special(t.fsys, name) {
+		return nil, nil, fs.ErrNotExist
+	}
 	f, err := t.fsys.Open(name)
 	if err != nil {
 		return nil, nil, err

@@ -84,7 +84,9 @@ func (c Cache) String() string {
 	return s
 }
 
-// Files returns a mount that serves the files of fsys below path.
+// Files returns a mount that serves the files of fsys below path. What is neither
+// a file nor a folder, such as a FIFO, is 404; it is not opened if fsys is an
+// fs.StatFS, as os.DirFS is.
 func Files(path string, fsys fs.FS, opts ...Options) core.Mount {
 	return newTree(fsys, opts).mount(path)
 }
@@ -124,13 +126,13 @@ func Dir(path, dir string, opts ...Options) (core.Mount, error) {
 		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 			return core.Mount{}, fmt.Errorf("mount: %s is no folder: %w", dir, err)
 		}
-		return Files(path, os.DirFS(dir), opts...), nil
+		return Files(path, linked(dir), opts...), nil
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return core.Mount{}, fmt.Errorf("mount: %w", err)
 	}
-	t := newTree(root.FS(), opts)
+	t := newTree(rooted(root), opts)
 	if t.here, err = root.Open("."); err != nil {
 		return core.Mount{}, fmt.Errorf("mount: %w", err)
 	}

@@ -1,0 +1,72 @@
+//go:build unix
+
+package mount_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"anyloop/core"
+	"anyloop/core/mount"
+)
+
+// TestFifoHoldsNoWorker: opening a FIFO to read waits for somebody who writes.
+// Here nobody does; the only worker has to come back, or neither the file behind
+// it nor the engine's end would.
+func TestFifoHoldsNoWorker(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte("a"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
+		t.Skip(err)
+	}
+	// A compressed neighbour is opened too.
+	if err := syscall.Mkfifo(filepath.Join(dir, "a.txt.gz"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	follow, err := mount.Dir("/", dir, mount.Options{FollowLinks: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rooted, err := mount.Dir("/", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for name, m := range map[string]core.Mount{
+		"Dir": rooted, "FollowLinks": follow, "os.DirFS": mount.Files("/", os.DirFS(dir)), "os.Root": mount.Files("/", root.FS()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := serve(t, core.VHost{Mounts: []core.Mount{m}, Limits: core.Limits{Workers: 1}})
+			hangs := time.AfterFunc(20*time.Second, func() {
+				t.Error("a worker waits for a writer")
+				freeReaders(pipe, filepath.Join(dir, "a.txt.gz"))
+			})
+			defer hangs.Stop()
+			for path, want := range map[string]int{"/pipe": 404, "/pipe/": 404, "/a.txt": 200} {
+				if res, _ := get(t, http.MethodGet, base+path, "accept-encoding", "gzip"); res.StatusCode != want {
+					t.Errorf("%s: status %d, want %d", path, res.StatusCode, want)
+				}
+			}
+		})
+	}
+}
+
+// freeReaders ends what waits in open(2), so that a failure is not a hang.
+func freeReaders(fifos ...string) {
+	for _, name := range fifos {
+		if fd, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+			syscall.Close(fd)
+		}
+	}
+}
