@@ -77,19 +77,34 @@ type Connector interface {
 	Connected(c *Conn, r *Response) error
 }
 
-// ConnectError says why a client's connection did not come about.
+// ConnectError says why a client's connection did not come about. Its text is one
+// line: the stage, the address, who is to blame for what, and the option of ours
+// that may be what is wrong.
 type ConnectError struct {
-	Stage string // "connect", "proxy", "tls", "handshake", "redirect"
-	Addr  string // what was to be reached
-	// Status is that of an HTTP answer which was none of 101, else 0.
+	// Stage is how far it came: "connect", "proxy", "tls" (its handshake),
+	// "handshake" (that of WebSockets) or "redirect".
+	Stage string
+	// Addr is the host and port of the URL, also where Dial.Addr or a proxy
+	// led the way there.
+	Addr string
+	// Status is that of an HTTP answer, the server's or the proxy's, which
+	// ended it; 0 if none did.
 	Status int
-	// Err is the cause: a *LimitError for a time limit, ErrStopped, ErrDrop or
-	// a *CloseError if we ended it, what the system or the server said.
+	// Err is the cause, for errors.Is and errors.As: a *LimitError for a time
+	// limit, ErrStopped, ErrDrop or a *CloseError if we ended it, what Check
+	// or the system said (such as syscall.ECONNREFUSED, *net.DNSError,
+	// x509.UnknownAuthorityError).
 	Err error
 }
 
 func (e *ConnectError) Error() string {
-	return fmt.Sprintf("core: %s %s: %v", e.Stage, e.Addr, e.Err)
+	text := "no cause"
+	if late, ok := e.Err.(*LimitError); ok && late.After > 0 {
+		text = tooLate(e.Stage, late)
+	} else if e.Err != nil {
+		text = bare(e.Err.Error())
+	}
+	return "core: " + e.Stage + " " + e.Addr + ": " + text
 }
 
 // Unwrap returns the cause.
@@ -147,7 +162,7 @@ func (th *Thread) Dial(vh *VirtualHost, d Dial) (*Conn, error) {
 	th.checkVerb("Dial")
 	r := &clientRole{d: d}
 	if err := r.prepare(vh); err != nil {
-		return nil, fmt.Errorf("core: dial %s: %w", d.URL, err)
+		return nil, fmt.Errorf("core: dial %s: %w", withoutPassword(d.URL), err)
 	}
 	if err := th.takes(vh); err != nil {
 		return nil, err
@@ -185,7 +200,7 @@ func (th *Thread) inService(l *link, f func()) {
 	th.finishService(l)
 }
 
-// prepare checks what can be checked at once.
+// prepare checks what can be checked at once. What it returns names the field of Dial.
 func (r *clientRole) prepare(vh *VirtualHost) error {
 	d := &r.d
 	var err error
@@ -193,33 +208,75 @@ func (r *clientRole) prepare(vh *VirtualHost) error {
 		return err
 	}
 	if r.proxy, err = proxyURL(d.Proxy); err != nil {
-		return err
+		return fmt.Errorf("Proxy: %w", err)
 	}
 	if r.bound = vh.dialled(d); r.bound == nil && (d.WS == nil || d.Protocol != "") {
-		return ErrUnknownProtocol
-	}
-	for _, f := range d.Header {
-		if !h1.ValidField(f.Name, f.Value) {
-			return fmt.Errorf("%w: %q", ErrHeaderSyntax, f.Name)
+		if d.Protocol == "" {
+			return fmt.Errorf("neither this vhost nor Dial has a WS: %w", plain{ErrUnknownProtocol})
 		}
-		if handshakeField(f.Name) {
-			return fmt.Errorf("%w: %q", ErrHeaderForbidden, f.Name)
-		}
+		return fmt.Errorf("Protocol %q with WS: %w", d.Protocol, plain{ErrUnknownProtocol})
 	}
-	if err := ws.CheckOffer(d.Subprotocols); err != nil {
+	if err := d.checkFields(); err != nil {
 		return err
-	}
-	if !header.IsValue(d.Origin) || !header.IsValue(d.Host) {
-		return fmt.Errorf("%w: Origin or Host", ErrHeaderSyntax)
 	}
 	if r.zip, err = clientDeflate(vh, d); err != nil {
 		return err
 	}
 	if err := r.prepareTLS(vh); err != nil {
-		return err
+		return plain{err}
 	}
 	r.at = target{iface: d.Interface}
-	return r.at.local(d.LocalAddr)
+	if err := r.at.local(d.LocalAddr); err != nil {
+		return err
+	}
+	if _, err := r.goal(); err != nil {
+		return err
+	}
+	return r.rehearse()
+}
+
+// checkFields looks at what goes into the request.
+func (d *Dial) checkFields() error {
+	for _, f := range d.Header {
+		switch {
+		case !h1.ValidField(f.Name, f.Value):
+			return fmt.Errorf("Header %q: %w", f.Name, plain{ErrHeaderSyntax})
+		case handshakeField(f.Name):
+			return fmt.Errorf("Header %q: %w%s", f.Name, plain{ErrHeaderForbidden}, fieldHints[f.Name])
+		}
+	}
+	if err := ws.CheckOffer(d.Subprotocols); err != nil {
+		return fmt.Errorf("Subprotocols %q: %w", d.Subprotocols, plain{err})
+	}
+	if !header.IsValue(d.Origin) {
+		return fmt.Errorf("Origin %q: %w", d.Origin, plain{ErrHeaderSyntax})
+	}
+	if !header.IsValue(d.Host) {
+		return fmt.Errorf("Host %q: %w", d.Host, plain{ErrHeaderSyntax})
+	}
+	return nil
+}
+
+// fieldHints name what writes a field of the handshake.
+var fieldHints = map[string]string{
+	"host": "; see Dial.Host", "origin": "; see Dial.Origin",
+	"sec-websocket-protocol": "; see Dial.Subprotocols", "sec-websocket-extensions": "; see Dial.Deflate",
+}
+
+// rehearse writes what is to be sent, so that what cannot be is known at once.
+func (r *clientRole) rehearse() error {
+	if _, err := r.appendRequest(nil); errors.Is(err, h1.ErrBadHost) && r.d.Host != "" {
+		return fmt.Errorf("Host %q: %w", r.d.Host, plain{err})
+	} else if err != nil {
+		return plain{err}
+	}
+	if r.proxy == nil {
+		return nil
+	}
+	if _, err := r.appendProxyRequest(nil); err != nil {
+		return fmt.Errorf("Proxy: %w", plain{err})
+	}
+	return nil
 }
 
 // dialled returns the binding of a client's conn, which hears of the failure, too;
@@ -252,17 +309,41 @@ func handshakeField(name string) bool {
 }
 
 func dialURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
+	u, err := parseURL(s)
 	switch {
 	case err != nil:
 		return nil, err
 	case u.Scheme != "ws" && u.Scheme != "http" && !overTLS(u):
 		return nil, fmt.Errorf("scheme %q is none of ws, wss, http, https", u.Scheme)
 	case u.Hostname() == "":
-		return nil, errors.New("no host")
+		return nil, errors.New("there is no host in it")
 	}
 	_, err = portOf(u, defaultPort(u))
 	return u, err
+}
+
+// parseURL is url.Parse, whose errors repeat the URL, password and all.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	var e *url.Error
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	return u, err
+}
+
+// withoutPassword is a URL for a text, also if it is none.
+func withoutPassword(s string) string {
+	if u, err := url.Parse(s); err == nil {
+		if u.User != nil {
+			s = u.Redacted()
+		}
+		return strconv.Quote(s)
+	}
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		s = "..." + s[i:]
+	}
+	return strconv.Quote(s)
 }
 
 // overTLS reports whether the URL's scheme is one of TLS.
@@ -280,14 +361,14 @@ func proxyURL(s string) (*url.URL, error) {
 	if s == "" {
 		return nil, nil
 	}
-	u, err := url.Parse(s)
+	u, err := parseURL(s)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("proxy: %w", err)
+		return nil, err
 	case u.Scheme != "http" && u.Scheme != "socks5" && u.Scheme != "socks5h":
-		return nil, fmt.Errorf("proxy: scheme %q is none of http, socks5", u.Scheme)
+		return nil, fmt.Errorf("scheme %q is none of http, socks5", u.Scheme)
 	case u.Hostname() == "":
-		return nil, errors.New("proxy: no host")
+		return nil, errors.New("there is no host in it")
 	}
 	_, err = portOf(u, 1080)
 	return u, err
@@ -316,10 +397,14 @@ func (t *target) local(s string) error {
 	}
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
-		return fmt.Errorf("local address: %w", err)
+		return fmt.Errorf("LocalAddr %q is neither an IP address nor one with a port", s)
 	}
 	t.laddr, t.lport = ap.Addr(), ap.Port()
 	return nil
+}
+
+func errAddr(a string) error {
+	return fmt.Errorf("Addr %q is none of host:port, unix:/path and unix:@name", a)
 }
 
 // goal fills in where the socket is to be connected to: the proxy, Addr, or the
@@ -338,16 +423,15 @@ func (r *clientRole) goal() (target, error) {
 	}
 	if a := r.d.Addr; a != "" {
 		if path, ok := strings.CutPrefix(a, "unix:"); ok {
-			t.network, t.path = "unix", path
+			if t.network, t.path = "unix", path; path == "" {
+				return t, errAddr(a)
+			}
 			return t, nil
 		}
 		host, port, err := net.SplitHostPort(a)
-		if err != nil {
-			return t, err
-		}
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil {
-			return t, err
+		n, numErr := strconv.ParseUint(port, 10, 16)
+		if err != nil || numErr != nil || host == "" || n == 0 {
+			return t, errAddr(a)
 		}
 		t.host, t.port = host, uint16(n)
 		return t, nil

@@ -75,7 +75,7 @@ func lookupError(name string, err error) error {
 	if errors.As(err, &d) {
 		return err // says so itself
 	}
-	return fmt.Errorf("lookup %s: %w", name, err)
+	return fmt.Errorf("lookup %s: %w", name, plain{err})
 }
 
 // passing reports whether a lookup may come out better if it is tried again.

@@ -62,7 +62,7 @@ func TestRaceLookups(t *testing.T) {
 		{"nowhere", "lookup nowhere: no such host"},
 		{"none", "lookup none: the name has no address that can be used"},
 		{"bad", "lookup bad: the file is broken"},
-		{"bug", "lookup bug: core: panic in LookupNetIP: a resolver's bug"},
+		{"bug", "lookup bug: panic in LookupNetIP: a resolver's bug"},
 	} {
 		r := w.up(tcp(c.host))
 		w.until(c.host, func() bool { return r.calls > 0 })

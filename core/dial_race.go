@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -198,7 +199,7 @@ func (r *dialRace) failed(d dialDest, err error) {
 	if r.over {
 		return
 	}
-	r.errs = append(r.errs, fmt.Errorf("connect %s: %w", d, err))
+	r.errs = append(r.errs, &attemptError{d.String(), err})
 	r.after(0)
 }
 
@@ -247,10 +248,10 @@ func (r *dialRace) cancel() error {
 	}
 	errs := r.errs
 	for _, l := range r.live {
-		errs = append(errs, fmt.Errorf("connect %s: no answer yet", l.role.(*dialRole).dest))
+		errs = append(errs, &attemptError{l.role.(*dialRole).dest.String(), errNoAnswerYet})
 	}
 	if r.asked != nil {
-		errs = append(errs, fmt.Errorf("lookup %s: no answer yet", r.t.host))
+		errs = append(errs, fmt.Errorf("lookup %s: %w", r.t.host, errNoAnswerYet))
 	}
 	r.finish()
 	if len(errs) == 0 {
@@ -259,13 +260,27 @@ func (r *dialRace) cancel() error {
 	return &dialError{errs}
 }
 
+var errNoAnswerYet = errors.New("no answer yet")
+
+// attemptError is what one attempt came to.
+type attemptError struct {
+	dest string
+	err  error
+}
+
+func (e *attemptError) Error() string { return "connect " + e.dest + ": " + e.err.Error() }
+func (e *attemptError) Unwrap() error { return e.err }
+
 // dialError is what all attempts came to.
 type dialError struct{ errs []error }
 
 // dialErrorTexts is how many attempts are named in the text of an error.
 const dialErrorTexts = 8
 
-func (e *dialError) Error() string {
+func (e *dialError) Error() string { return e.list(error.Error) }
+
+// list joins what text makes of the errors.
+func (e *dialError) list(text func(error) string) string {
 	var b strings.Builder
 	for i, err := range e.errs {
 		if i == dialErrorTexts {
@@ -275,7 +290,7 @@ func (e *dialError) Error() string {
 		if i > 0 {
 			b.WriteString("; ")
 		}
-		b.WriteString(err.Error())
+		b.WriteString(text(err))
 	}
 	return b.String()
 }

@@ -183,35 +183,35 @@ var lives = []clientLife{
 		f.Write(ws.AppendClose(nil, 1001, "", nil))
 		f.w.k.Drive()
 		f.CloseWrite()
-	}, "dialled, check 101, made, connected m, closed core: closed by Stop: core: the engine has stopped"},
+	}, "dialled, check 101, made, connected m, closed core: closed by Stop: the engine has stopped"},
 	{"still open", sim.Answer{}, nil, opening, "dialled, check 101, made, connected m"},
 
 	{"refused by the system", sim.Answer{Err: syscall.ECONNREFUSED}, nil, nil,
-		"dialled, made, failed core: connect 192.0.2.1: connect 192.0.2.1:80: connection refused"},
+		"dialled, made, failed core: connect 192.0.2.1:80: connection refused"},
 	{"refused by status", sim.Answer{}, nil, saying("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"),
-		"dialled, made, failed core: handshake 192.0.2.1: the server answered 403 Forbidden"},
+		"dialled, made, failed core: handshake 192.0.2.1:80: the server answered 403 Forbidden; see Dial.Origin"},
 	{"refused by Check", sim.Answer{}, in("check", refuses), opening,
-		"dialled, check 101, made, failed core: handshake 192.0.2.1: not this one"},
+		"dialled, check 101, made, failed core: handshake 192.0.2.1:80: not this one"},
 	{"dropped in Check", sim.Answer{}, in("check", dropping), opening,
-		"dialled, check 101, made, failed core: handshake 192.0.2.1: core: dropped by the handler"},
+		"dialled, check 101, made, failed core: handshake 192.0.2.1:80: dropped by the handler"},
 	{"closed in Check", sim.Answer{}, in("check", closes), opening,
-		"dialled, check 101, made, failed core: handshake 192.0.2.1: core: closed here with code 4000 \"enough\""},
+		"dialled, check 101, made, failed core: handshake 192.0.2.1:80: closed here with code 4000 \"enough\""},
 	{"a panic in Check", sim.Answer{}, in("check", panicking), opening,
-		"dialled, check 101, made, failed core: handshake 192.0.2.1: core: panic in Check: oops"},
+		"dialled, check 101, made, failed core: handshake 192.0.2.1:80: panic in Check: oops"},
 	{"a maker that wants none", sim.Answer{}, in("made", refuses), opening, "dialled, check 101, made"},
 	{"a maker that panics", sim.Answer{}, in("made", panicking), opening, "dialled, check 101, made"},
 	{"a maker that panics for a failure", sim.Answer{Err: syscall.ECONNREFUSED}, in("made", panicking), nil, "dialled, made"},
 	{"dropped in the maker", sim.Answer{}, in("made", dropping), opening,
-		"dialled, check 101, made, failed core: handshake 192.0.2.1: core: dropped by the handler"},
+		"dialled, check 101, made, failed core: handshake 192.0.2.1:80: dropped by the handler"},
 	{"a panic in Connected", sim.Answer{}, in("connected", panicking), func(s *story, f *far) {
 		f.opens()
 		f.wantFrames(`close 1011 ""`)
 	}, "dialled, check 101, made, connected m, closed core: panic in Connected: oops"},
 	{"a panic in Check, and one in ConnectFailed", sim.Answer{}, func(s *story) {
 		s.deeds["check"], s.deeds["failed"] = panicking, panicking
-	}, opening, "dialled, check 101, made, failed core: handshake 192.0.2.1: core: panic in Check: oops"},
+	}, opening, "dialled, check 101, made, failed core: handshake 192.0.2.1:80: panic in Check: oops"},
 	{"a panic in ConnectFailed", sim.Answer{Err: syscall.ECONNREFUSED}, in("failed", panicking), nil,
-		"dialled, made, failed core: connect 192.0.2.1: connect 192.0.2.1:80: connection refused"},
+		"dialled, made, failed core: connect 192.0.2.1:80: connection refused"},
 }
 
 // TestClosedInTheTurnOfTheAnswer: what was closed before the answer is read does

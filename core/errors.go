@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -69,7 +70,7 @@ type TransportError struct {
 	Err error  // what the operating system or the loop said
 }
 
-func (e *TransportError) Error() string { return "core: " + e.Op + ": " + e.Err.Error() }
+func (e *TransportError) Error() string { return "core: " + e.Op + ": " + bare(e.Err.Error()) }
 func (e *TransportError) Unwrap() error { return e.Err }
 
 // errReset is how most connections end that end without a goodbye.
@@ -103,4 +104,29 @@ func (e *PanicError) Error() string {
 }
 
 // errShutdown is what Closed reports when the engine stops.
-var errShutdown = fmt.Errorf("core: closed by Stop: %w", ErrStopped)
+var errShutdown = fmt.Errorf("core: closed by Stop: %w", plain{ErrStopped})
+
+// plain is an error inside a text that begins with a prefix already: it goes without its
+// own.
+type plain struct{ error }
+
+func (p plain) Error() string { return bare(p.error.Error()) }
+func (p plain) Unwrap() error { return p.error }
+
+// bare is a text without the names of packages that it begins with.
+func bare(text string) string {
+	for {
+		name, rest, ok := strings.Cut(text, ": ")
+		switch name {
+		case "core", "deflate", "h1", "socks", "sys", "tls", "tlsio", "ws", "x509":
+		default:
+			return text
+		}
+		if !ok {
+			return text
+		}
+		if text = rest; name == "ws" {
+			text = strings.TrimPrefix(text, "handshake: ")
+		}
+	}
+}

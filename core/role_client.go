@@ -2,7 +2,6 @@ package core
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 
@@ -92,14 +91,11 @@ func (r *clientRole) reached(l *link, from *link, peer string, err error) {
 	l.inherit(from)
 	l.flags &^= lfNoRead
 	l.own().setPeer(named(peer))
-	switch {
-	case r.proxy == nil:
+	if r.proxy == nil {
 		r.arrived(l, nil)
-	case r.proxy.Scheme == "http":
-		r.askTunnel(l)
-	default:
-		r.askSocks(l)
+		return
 	}
+	r.askProxy(l)
 }
 
 // ask sends the opening handshake (RFC 6455 4.1).
@@ -219,6 +215,9 @@ func (r *clientRole) answer(l *link, p []byte) (n int, more bool) {
 	}
 	done, n, err := r.parser.Next(p, &r.res.head, r.res.table, &l.own().vh().h1Limits)
 	switch {
+	case err == h1.ErrNotResponse && looksLikeTLS(p):
+		r.fail(l, &told{r.via() + " speaks TLS: the scheme for that is wss or https", err})
+		return n, false
 	case err != nil:
 		r.fail(l, err)
 		return n, false
@@ -231,10 +230,10 @@ func (r *clientRole) answer(l *link, p []byte) (n int, more bool) {
 		}
 		return n, true
 	case r.state == clTunnel:
-		status := r.res.head.Status
+		status, reason := r.res.head.Status, string(r.res.head.Reason())
 		r.freeResponse(l)
 		if status/100 != 2 {
-			r.refused(l, status, fmt.Errorf("the proxy answered %d", status))
+			r.refused(l, status, r.declined(status, reason))
 			return n, false
 		}
 		return r.behindProxy(l, p, n)
@@ -253,7 +252,7 @@ func (r *clientRole) answered(l *link) {
 	}
 	chosen, err := ws.CheckAnswer(status, res.table, &ws.Asked{Key: r.key[:], Protocols: r.d.Subprotocols, Extensions: r.offer != ""})
 	if err == nil && r.res.head.Minor < 1 {
-		err = errors.New("HTTP/1.0 knows no upgrade")
+		err = errors.New("the server answered in HTTP/1.0, which knows no upgrade")
 	}
 	if err == nil {
 		err = l.own().cause() // it was closed in this very turn
@@ -300,7 +299,7 @@ func (r *clientRole) open(l *link, chosen string, z *packer) {
 	}()
 	h := r.make(l, b)
 	if h == nil {
-		r.fail(l, errors.New("the protocol has no handler for it"))
+		r.fail(l, errors.New("there is no handler: WS has returned nil, or the protocol's Init has failed"))
 		return
 	}
 	if c.cause() != nil {
@@ -373,31 +372,17 @@ func (r *clientRole) freeResponse(l *link) {
 func (r *clientRole) fail(l *link, err error) { r.refused(l, 0, err) }
 
 func (r *clientRole) refused(l *link, status int, err error) {
-	stage := stages[r.state]
-	if status/100 == 3 {
-		stage = "redirect"
-	}
-	var ce *ConnectError
-	if !errors.As(err, &ce) {
-		err = &ConnectError{Stage: stage, Addr: r.url.Host, Status: status, Err: err}
-	}
-	l.doom(err)
+	l.doom(r.failure(status, err))
 }
 
 func (r *clientRole) eof(l *link) {
-	r.fail(l, errors.New("the server closed the connection instead of answering"))
+	r.fail(l, errors.New(r.via()+" closed the connection instead of answering"))
 }
 
 func (r *clientRole) expire(l *link) {
 	lim := l.own().limits()
 	if l.phase == phaseConnect {
-		err := error(&LimitError{"ConnectTimeout", lim.ConnectTimeout})
-		if r.cancel != nil {
-			if failed := r.cancel(); failed != nil {
-				err = fmt.Errorf("%w; until then: %w", err, failed)
-			}
-		}
-		r.fail(l, err)
+		r.fail(l, r.unconnected(&LimitError{"ConnectTimeout", lim.ConnectTimeout}))
 		return
 	}
 	r.fail(l, &LimitError{"AnswerTimeout", lim.AnswerTimeout})
@@ -414,9 +399,8 @@ func (r *clientRole) gone(l *link, err error) {
 	if c.cause() != nil {
 		err = c.cause() // we ended it
 	}
-	var ce *ConnectError
-	if !errors.As(err, &ce) {
-		err = &ConnectError{Stage: stages[r.state], Addr: r.url.Host, Err: err}
+	if _, ok := err.(*ConnectError); !ok {
+		err = r.failure(0, err)
 	}
 	c.extra().cause, c.state = err, stClosing
 	defer c.end(err) // also after a panic

@@ -15,26 +15,26 @@ func (r *clientRole) notUpgraded(l *link, status int) {
 		r.redirect(l, status, location)
 		return
 	}
-	r.refused(l, status, fmt.Errorf("the server answered %d %s", status, reason))
+	r.refused(l, status, r.declined(status, reason))
 }
 
 // redirect goes where the server sends us, if we may.
 func (r *clientRole) redirect(l *link, status int, location string) {
 	if r.hops >= r.d.Redirects {
-		r.refused(l, status, fmt.Errorf("a redirect to %q is not followed", location))
+		r.refused(l, status, fmt.Errorf("the server answered %d, a redirect to %.128q; Dial.Redirects is %d", status, location, r.d.Redirects))
 		return
 	}
 	to, err := r.url.Parse(location)
 	if location == "" || err != nil {
-		r.refused(l, status, fmt.Errorf("a redirect to %q", location))
+		r.refused(l, status, fmt.Errorf("the server answered %d, a redirect to %.128q, which is no URL", status, location))
 		return
 	}
 	if to, err = dialURL(to.String()); err != nil {
-		r.refused(l, status, fmt.Errorf("a redirect to %q: %w", location, err))
+		r.refused(l, status, fmt.Errorf("the server answered %d, a redirect to %.128q: %w", status, location, err))
 		return
 	}
 	if overTLS(r.url) && !overTLS(to) {
-		r.refused(l, status, fmt.Errorf("a redirect to %q, which would give up TLS", location))
+		r.refused(l, status, fmt.Errorf("the server answered %d, a redirect to %.128q, which would give up TLS", status, location))
 		return
 	}
 	if !strings.EqualFold(to.Host, r.url.Host) {

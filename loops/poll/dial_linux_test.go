@@ -139,11 +139,11 @@ func tlsServer(t *testing.T) string {
 var strangers = []stranger{
 	{"closed port", closedPort, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
 	{"black hole", blackHole, func(err error) bool { // the SYN was not answered
-		return limited("ConnectTimeout")(err) && says("no answer yet")(err)
+		return limited("ConnectTimeout")(err) && says("no answer within 500ms")(err)
 	}},
 	{"mute", talking(func(net.Conn) {}), limited("AnswerTimeout")},
 	{"half-open", talking(func(c net.Conn) { c.(*net.TCPConn).CloseWrite() }), says("closed the connection")},
-	{"garbage", answering("\x00\x01\x02\x03 what is this\r\n\r\n"), says("not an http response")},
+	{"garbage", answering("\x00\x01\x02\x03 what is this\r\n\r\n"), says("the server does not speak http")},
 	{"HTTP 200", answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"), says("200")},
 	{"wrong accept", answering("HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"), says("accept")},
 	{"endless header", talking(func(c net.Conn) {
@@ -153,7 +153,7 @@ var strangers = []stranger{
 				return
 			}
 		}
-	}), says("h1:")},
+	}), says("header fields too large")},
 	{"slow bytes", talking(func(c net.Conn) {
 		slow := time.NewTicker(10 * time.Millisecond)
 		defer slow.Stop()
@@ -169,8 +169,8 @@ var strangers = []stranger{
 	}},
 	{"another's TLS", talking(func(c net.Conn) { // says its ClientHello, as who takes us for a server
 		tls.Client(c, &tls.Config{ServerName: "x"}).Handshake()
-	}), says("not an http response")},
-	{"TLS alert", answering("\x15\x03\x01\x00\x02\x02\x46"), says("not an http response")},
+	}), says("the server speaks tls")},
+	{"TLS alert", answering("\x15\x03\x01\x00\x02\x02\x46"), says("the server speaks tls")},
 }
 
 // attempt hears how one connection ends.
