@@ -127,29 +127,15 @@ func (th *Thread) beginStop() {
 			s.closeAlien()
 		}
 	}
-	en.told, th.parting = th.beginLinks(), nil
+	for _, l := range th.listeners {
+		th.stopLink(l)
+	}
+	en.told, th.parting = th.links(), nil
 	if en.cut = th.eng.grace < 0; en.cut {
 		return
 	}
 	en.timer.Owner = th.cutOff
 	th.timers.SetAt(&en.timer, th.now()+int64(th.eng.grace))
-}
-
-// beginLinks returns all links; listeners, which come first, are stopped.
-func (th *Thread) beginLinks() []*link {
-	all := th.links()
-	others := th.nlinks - th.conns // usually among the first
-	for i := 0; i < len(all) && others > 0; i++ {
-		l := all[i]
-		if l.is(lfCounted) {
-			continue
-		}
-		others--
-		if _, ok := l.role.(*listenRole); ok {
-			th.stopLink(l)
-		}
-	}
-	return all
 }
 
 func (th *Thread) stopLink(l *link) {

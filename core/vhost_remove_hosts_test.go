@@ -215,6 +215,24 @@ func TestRemoveOnEveryThread(t *testing.T) {
 	}
 }
 
+// TestDestroyWaitsForEveryThread: one of them may be about to bring the vhost a
+// connection until it knows.
+func TestDestroyWaitsForEveryThread(t *testing.T) {
+	destroyed := 0
+	cfg := named("leaves.test")
+	cfg.Protocols[0].Destroy = func(*core.VirtualHost) { destroyed++ }
+	w := newWorld(t, sim.Options{}, core.Config{Threads: 3, VHosts: []core.VHost{named("stays.test"), cfg}})
+	w.k.Drive()
+	w.eng.VHost("leaves.test").Remove()
+	if destroyed != 0 {
+		t.Error("destroyed at once")
+	}
+	w.k.Drive()
+	if destroyed != 1 {
+		t.Errorf("%d Destroy", destroyed)
+	}
+}
+
 // closedCounter is a WebSocket that counts its end.
 type closedCounter struct{ n *int }
 

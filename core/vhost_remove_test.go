@@ -3,6 +3,8 @@ package core_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +131,68 @@ func TestStopWhileRemoving(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRemoveWhileStopping: the end of the engine tells everybody; nothing is said on
+// top of that.
+func TestRemoveWhileStopping(t *testing.T) {
+	const n = 4*core.TurnBatch + 30
+	w := newCrowd(t, 0, core.Limits{CloseTimeout: time.Minute, FlushTimeout: time.Second})
+	v := w.leaving("leaving", n)
+	w.onVisit = func(c *core.Conn) {
+		if v.visit(c); v.visits == 5 {
+			v.vh.Remove()
+		}
+	}
+	w.eng.Stop(0)
+	w.k.Drive()
+	if v.visits != n || v.most > core.TurnBatch {
+		t.Errorf("%d goodbyes, at most %d in a turn; want %d, %d", v.visits, v.most, n, core.TurnBatch)
+	}
+	v.told()
+	v.answered(n)
+	w.end = true
+}
+
+// TestLateComersDoNotHoldUpOtherRemovals: however many clients come to a removed
+// vhost in one turn, it takes turns with another one.
+func TestLateComersDoNotHoldUpOtherRemovals(t *testing.T) {
+	const large, small, late = 6 * core.TurnBatch, 100, 8
+	w := newCrowd(t, 0, core.Limits{CloseTimeout: -1})
+	a, b := w.leaving("a", large), w.leaving("b", small)
+	for range late {
+		p := w.k.Dial(a.addr)
+		p.WriteString(handshake)
+		a.peers = append(a.peers, p)
+	}
+	w.k.Drive()
+	w.onVisit = func(c *core.Conn) {
+		a.visit(c)
+		if b.visit(c); c.VHost() != a.vh {
+			return
+		}
+		switch a.visits {
+		case core.TurnBatch / 2:
+			for _, p := range a.peers[large:] {
+				p.WriteString("\r\n")
+			}
+		case core.TurnBatch + 5: // in the next turn, when those have come
+			b.vh.Remove()
+		}
+	}
+	a.vh.Remove()
+	w.k.Drive()
+	if last := slices.Index(a.turns, b.turns[len(b.turns)-1]); b.visits != small || last < 0 || last > 3 {
+		t.Errorf("the other one's %d were told in turns %v; a's turns were %v", b.visits, b.turns, a.turns)
+	}
+	for _, p := range a.peers[large:] {
+		if got := string(w.read(p)); !strings.HasPrefix(got, "HTTP/1.1 101 ") || strings.Index(got, "\r\n\r\n\x88") != len(switching)-4 {
+			t.Errorf("who came late got %q", got)
+		}
+	}
+	a.peers = a.peers[:large]
+	a.told()
+	b.told()
 }
 
 // TestDetachWhileRemoving: what is left to be done is pending work, before and after
