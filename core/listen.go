@@ -3,6 +3,7 @@ package core
 import (
 	"slices"
 	"syscall"
+	"time"
 
 	"anyloop/core/loop"
 	"anyloop/core/sys"
@@ -14,11 +15,18 @@ import (
 type listenRole struct {
 	baseRole
 	site *site
-	full bool // no thread has room
-	on   bool // the loop watches it, or did
+	full bool      // no thread has room
+	on   bool      // the loop watches it, or did
+	told time.Time // when it was last logged that it cannot accept
 }
 
 const phaseAcceptPause uint8 = 1
+
+// complainEvery is how often a listener says at most that it cannot accept, which
+// it may find out many times a second.
+const complainEvery = time.Minute
+
+var errMaxConns error = &LimitError{Limit: "MaxConns"}
 
 func (*listenRole) name() string { return "listen" }
 
@@ -27,6 +35,7 @@ func (r *listenRole) ready(l *link) {
 	for range th.eng.limits.AcceptBatch {
 		to := th.eng.leastLoaded()
 		if to == nil {
+			r.complain(l, errMaxConns)
 			r.pause(l)
 			return
 		}
@@ -39,14 +48,21 @@ func (r *listenRole) ready(l *link) {
 		case err == syscall.ECONNABORTED || err == syscall.EPROTO || err == syscall.EPERM:
 			// That client is gone or forbidden; the next one may not be.
 		default:
-			if !noFiles(err) {
-				th.eng.log.Warn("accept", "addr", r.site.bound, "err", err)
-			}
+			r.complain(l, err)
 			th.stats.AcceptPauses++
 			l.flags |= lfNoRead
 			l.arm(phaseAcceptPause, th.eng.limits.AcceptPause)
 			return
 		}
+	}
+}
+
+// complain logs why clients have to wait: nothing else tells who runs the program.
+func (r *listenRole) complain(l *link, err error) {
+	th := l.th
+	if now := th.Now(); r.told.IsZero() || now.Sub(r.told) >= complainEvery {
+		r.told = now
+		th.eng.log.Warn("not accepting for now", "addr", r.site.bound, "err", err)
 	}
 }
 

@@ -8,10 +8,13 @@ import "fmt"
 type PeerError struct {
 	Code    CloseCode
 	Text    string
-	Section string // of RFC 6455
+	Section string // of RFC 6455; empty: it is about something else
 }
 
 func (e *PeerError) Error() string {
+	if e.Section == "" {
+		return fmt.Sprintf("ws: %s (close code %d)", e.Text, e.Code)
+	}
 	return fmt.Sprintf("ws: %s (close code %d, RFC 6455 %s)", e.Text, e.Code, e.Section)
 }
 

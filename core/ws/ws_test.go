@@ -304,6 +304,18 @@ func FuzzUTF8(f *testing.F) {
 	})
 }
 
+// TestPeerErrorOfNoSection: a log line does not name a section that there is not.
+func TestPeerErrorOfNoSection(t *testing.T) {
+	for want, e := range map[string]*PeerError{
+		"ws: too much (close code 1009)":                 {Code: CloseTooBig, Text: "too much"},
+		"ws: too much (close code 1009, RFC 6455 7.4.1)": {Code: CloseTooBig, Text: "too much", Section: "7.4.1"},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func ExampleDecoder() {
 	in := []byte{0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}
 	var d Decoder
