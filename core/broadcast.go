@@ -57,7 +57,10 @@ func NewGroup(lim GroupLimits) *Group {
 }
 
 // Send sends m to every member. m.Data is copied, and is the caller's again.
-// ErrFull if too much is on its way already.
+// ErrFull if too much is on its way already, as may be when a peer's burst is
+// passed on: a handler that returned it would end the connection. That m is
+// longer than a member's Limits.WriteLimit is no error, but GroupStats.Refused
+// counts it.
 func (g *Group) Send(m Message) error { return g.SendExcept(nil, m) }
 
 // SendExcept is Send to all members but one.

@@ -6,7 +6,8 @@ import (
 	"anyloop/core/ws"
 )
 
-// Message is a whole WebSocket message.
+// Message is a whole WebSocket message. One that is sent as text has to be UTF-8,
+// which nothing here checks: a peer closes the connection over it, with 1007.
 type Message struct {
 	Data   []byte
 	Binary bool

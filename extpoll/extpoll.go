@@ -49,7 +49,8 @@ type Set struct {
 func New() *Set { return &Set{} }
 
 // Add starts watching a descriptor of the application. One that is watched
-// already is an error.
+// already is an error. It has to stay open until Remove: keep the os.File or
+// net.Conn that it came from, which the garbage collector closes otherwise.
 func (s *Set) Add(fd int, ev loop.Events) error {
 	if fd < 0 {
 		return fmt.Errorf("extpoll: descriptor %d", fd)

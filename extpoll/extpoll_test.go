@@ -288,18 +288,6 @@ func FuzzSet(f *testing.F) {
 	})
 }
 
-func ExampleSet() {
-	set := extpoll.New()
-	var p [2]int
-	unix.Pipe(p[:])
-	set.Add(p[0], loop.In) // the application's own
-	unix.Write(p[1], []byte("hello"))
-	set.Turn(-1, func(p *loop.PollFD) { fmt.Println("mine is ready:", loop.Events(p.Revents) == loop.In) })
-	unix.Close(p[0])
-	unix.Close(p[1])
-	// Output: mine is ready: true
-}
-
 // TestLeftInsideACallbackForAnotherSet: an engine that moves to another set inside
 // a callback is not turned by the first one any more.
 func TestLeftInsideACallbackForAnotherSet(t *testing.T) {

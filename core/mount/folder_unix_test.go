@@ -48,11 +48,7 @@ func TestFifoHoldsNoWorker(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := serve(t, core.VHost{Mounts: []core.Mount{m}, Limits: core.Limits{Workers: 1}})
-			hangs := time.AfterFunc(20*time.Second, func() {
-				t.Error("a worker waits for a writer")
-				freeReaders(pipe, filepath.Join(dir, "a.txt.gz"))
-			})
-			defer hangs.Stop()
+			defer watch(t, pipe, filepath.Join(dir, "a.txt.gz"))()
 			for path, want := range map[string]int{"/pipe": 404, "/pipe/": 404, "/a.txt": 200} {
 				if res, _ := get(t, http.MethodGet, base+path, "accept-encoding", "gzip"); res.StatusCode != want {
 					t.Errorf("%s: status %d, want %d", path, res.StatusCode, want)
@@ -62,11 +58,25 @@ func TestFifoHoldsNoWorker(t *testing.T) {
 	}
 }
 
-// freeReaders ends what waits in open(2), so that a failure is not a hang.
-func freeReaders(fifos ...string) {
-	for _, name := range fifos {
-		if fd, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
-			syscall.Close(fd)
+// watch makes a failure of a hang: who still waits in open(2) for a writer after
+// a long time gets one. The function that it returns ends it.
+func watch(t *testing.T, fifos ...string) func() {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(5 * time.Second):
+			}
+			for _, name := range fifos { // there is nobody to write to unless somebody reads
+				if fd, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+					syscall.Close(fd)
+					t.Errorf("somebody waits for a writer of %s", name)
+				}
+			}
 		}
-	}
+	}()
+	return func() { close(over); <-ended }
 }
