@@ -166,11 +166,12 @@ func (th *Thread) ownSocket(fd int, vh *VirtualHost) error {
 	return nil
 }
 
-// allowed asks FilterConn. A panic in it refuses the connection.
+// allowed asks FilterConn. A panic in it refuses the connection, and nobody is asked
+// about one whose vhosts are all removed.
 func (th *Thread) allowed(s *site, peer peerName) (ok bool) {
-	f := th.eng.cfg.FilterConn
-	if f == nil {
-		return true
+	vh, f := s.first(), th.eng.cfg.FilterConn
+	if f == nil || vh == nil {
+		return vh != nil
 	}
 	defer func() {
 		if v := recover(); v != nil {
@@ -179,7 +180,7 @@ func (th *Thread) allowed(s *site, peer peerName) (ok bool) {
 			ok = false
 		}
 	}()
-	return f(s.first(), peer.String())
+	return f(vh, peer.String())
 }
 
 // adopt makes the link of an accepted connection, on its own thread.

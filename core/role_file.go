@@ -94,6 +94,11 @@ func (th *Thread) AdoptFile(fd int, vh *VirtualHost, protocol string) (*Conn, er
 		return nil, ErrStopped
 	case vh.leaving.Load():
 		return nil, errRemoved
+	case !th.ready:
+		th.start() // the handler is made here: Init comes before it
+	}
+	if usable(b) == nil {
+		return nil, fmt.Errorf("%w: %q is not initialised", ErrUnknownProtocol, protocol)
 	}
 	if th.kernel == nil {
 		if err := sys.Adopt(fd); err != nil {

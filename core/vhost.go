@@ -303,14 +303,8 @@ func (vh *VirtualHost) unref() {
 
 // setVHost moves c to vh; it is bound to none of vh's protocols yet.
 func (c *Conn) setVHost(vh *VirtualHost) {
-	old := c.vh()
-	if old == vh {
-		return
-	}
-	vh.refs.Add(1)
-	c.bind(&vh.none)
-	if old != nil {
-		old.unref()
+	if c.vh() != vh {
+		c.bind(&vh.none)
 	}
 }
 
@@ -330,8 +324,15 @@ func (c *Conn) bound() *binding {
 	return c.on
 }
 
-// bind puts c on b's ring, as the newest.
+// bind puts c on b's ring, as the newest. It may come from another vhost.
 func (c *Conn) bind(b *binding) {
+	old := c.vh()
+	if old != b.vh {
+		b.vh.refs.Add(1)
+		if old != nil {
+			defer old.unref()
+		}
+	}
 	c.unlist()
 	th := c.link.th
 	list := &b.lists[th.index]

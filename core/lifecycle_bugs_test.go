@@ -1,0 +1,100 @@
+package core_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"anyloop/core"
+	"anyloop/core/loop/sim"
+)
+
+// A conn that one vhost was given and another's RawOnly serves holds up the Destroy of
+// the latter, and not that of the former, which once never came.
+func TestAConnCountsWhereItIsServed(t *testing.T) {
+	var order []string
+	rec := &lastWords{&rawEcho{}, func() { order = append(order, "Closed") }}
+	vhost := func(name string) core.VHost {
+		return core.VHost{Name: name, Protocols: []core.Protocol{{Name: "r",
+			Raw:     func(*core.Conn) core.RawHandler { return rec },
+			Destroy: func(*core.VirtualHost) { order = append(order, name) }}}}
+	}
+	first, second := vhost("first"), vhost("second")
+	first.RawOnly = "r"
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{first, second}})
+	w.k.Drive()
+	fd, p := w.k.Pipe()
+	if _, err := w.eng.Thread(0).AdoptSocket(fd, w.eng.VHost("second"), "p", nil); err != nil {
+		t.Fatal(err)
+	}
+	w.k.Drive()
+	w.eng.VHost("second").Remove()
+	w.k.Drive()
+	w.eng.VHost("first").Remove()
+	w.k.Drive()
+	p.Close()
+	w.k.Advance(time.Minute)
+	if want := []string{"second", "Closed", "first"}; !slices.Equal(order, want) {
+		t.Errorf("%v, want %v", order, want)
+	}
+}
+
+// lastWords is a raw handler with a Closed.
+type lastWords struct {
+	*rawEcho
+	closed func()
+}
+
+func (l *lastWords) Closed(*core.Conn, error) { l.closed() }
+
+// AdoptFile makes no handler of a protocol whose Init has failed, and none before
+// Init.
+func TestAdoptFileComesAfterInit(t *testing.T) {
+	inits := 0
+	good := func(*core.VirtualHost) error { inits++; return nil }
+	bad := func(*core.VirtualHost) error { inits++; return errors.New("no") }
+	file := func(*core.Conn) core.FileHandler {
+		if inits != 2 {
+			t.Errorf("a handler is made after %d Init", inits)
+		}
+		return &sink{}
+	}
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{{Protocols: []core.Protocol{
+		{Name: "good", Init: good, File: file}, {Name: "bad", Init: bad, File: file}}}}})
+	adopt := func(protocol string) error {
+		fd, p := w.k.Pipe()
+		_, err := w.eng.Thread(0).AdoptFile(fd, w.eng.VHost("default"), protocol)
+		if p.Close(); err != nil {
+			w.k.Close(fd)
+		}
+		return err
+	}
+	if err := adopt("good"); err != nil {
+		t.Error(err)
+	}
+	if err := adopt("bad"); !errors.Is(err, core.ErrUnknownProtocol) {
+		t.Errorf("a protocol that is disabled: %v", err)
+	}
+}
+
+// FilterConn is not asked about a client whose vhosts have all gone: there is none to
+// name.
+func TestFilterConnAlwaysHasAVHost(t *testing.T) {
+	asked := 0
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{httpVHost()},
+		FilterConn: func(vh *core.VirtualHost, _ string) bool {
+			asked++
+			vh.Remove()
+			return true
+		}})
+	p, q := w.dial(), w.dial()
+	w.k.Drive()
+	if asked != 1 || !p.Gone() || !q.Gone() {
+		t.Errorf("asked %d times; the clients are gone: %v, %v", asked, p.Gone(), q.Gone())
+	}
+	if s := w.log.String(); strings.Contains(s, "panic") {
+		t.Error(s)
+	}
+}
