@@ -81,5 +81,10 @@ func openFile(name string, create bool) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("%s: %w", name, err)
 	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT == unix.S_IFREG {
+		unix.Close(fd)
+		return -1, fmt.Errorf("%s: no loop can wait for a regular file to grow; have tail -f write it to a FIFO", name)
+	}
 	return fd, nil
 }

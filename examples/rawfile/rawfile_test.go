@@ -31,6 +31,17 @@ func startTail(t *testing.T, args ...string) (addr string, fifo *os.File) {
 	return m[1], f
 }
 
+// TestRegularFileIsRefused: it would be a page on which nothing ever appears.
+func TestRegularFileIsRefused(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "some.log")
+	if err := os.WriteFile(name, []byte("line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if fd, err := openFile(name, false); err == nil || !strings.Contains(err.Error(), name) {
+		t.Errorf("descriptor %d, error %v", fd, err)
+	}
+}
+
 func TestLinesArriveInOrder(t *testing.T) {
 	addr, fifo := startTail(t)
 	page := try.Dial(t, addr, "tail")

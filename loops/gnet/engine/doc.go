@@ -4,7 +4,7 @@
 //
 //	bridge := gnetengine.New()
 //	eng, err := core.New(core.Config{Backend: bridge, VHosts: ...})
-//	go gnet.Run(bridge.Wrap(handler), "tcp://:9000", append(gnetengine.Options(), opts...)...)
+//	err = gnet.Run(bridge.Wrap(handler), "tcp://:9000", append(gnetengine.Options(), opts...)...)
 //
 // Every turn of a service thread happens on the goroutine of one of gnet's event
 // loops. Handlers of core there may therefore use the application's connections
@@ -34,9 +34,14 @@
 //     Engine.Wake are fine.
 //   - A job that is queued when gnet shuts down never runs. The bridge waits for none:
 //     [Bridge.Lost] tells.
+//   - gnet.Run that fails at its start, on a port that is in use for example, has
+//     called nothing here: nobody turns the service threads, and Lost stays open.
+//     Look at its error first.
 //   - EMFILE in accept shuts the whole gnet engine down, and gnet.Run returns nil.
 //     Connections of core survive that (not those of Stream): when Lost is closed,
 //     run gnet again with the same wrapped handler, or attach the engine elsewhere.
+//     Give gnet.WithReuseAddr(true) for that: without it a port on which there
+//     were connections is in use for a minute.
 //   - Engine.Stop of gnet takes half a second, unless its context has ended.
 //   - After OnClose, Conn.Fd still returns the number that the descriptor had.
 //
