@@ -216,20 +216,27 @@ func TestRemoveOnEveryThread(t *testing.T) {
 }
 
 // TestDestroyWaitsForEveryThread: one of them may be about to bring the vhost a
-// connection until it knows.
+// connection until it knows. To remove it again changes nothing.
 func TestDestroyWaitsForEveryThread(t *testing.T) {
 	destroyed := 0
 	cfg := named("leaves.test")
 	cfg.Protocols[0].Destroy = func(*core.VirtualHost) { destroyed++ }
 	w := newWorld(t, sim.Options{}, core.Config{Threads: 3, VHosts: []core.VHost{named("stays.test"), cfg}})
 	w.k.Drive()
-	w.eng.VHost("leaves.test").Remove()
+	vh := w.eng.VHost("leaves.test")
+	vh.Remove()
+	vh.Remove()
 	if destroyed != 0 {
 		t.Error("destroyed at once")
 	}
 	w.k.Drive()
+	vh.Remove()
+	w.k.Drive()
 	if destroyed != 1 {
 		t.Errorf("%d Destroy", destroyed)
+	}
+	if got := w.servedBy("leaves.test"); got != "stays.test" {
+		t.Errorf("then %s serves", got)
 	}
 }
 
