@@ -119,9 +119,13 @@ type VHost struct {
 	// Header is added to every HTTP response, unless the handler set a field
 	// of that name itself.
 	Header Header
-	// Origin decides about WebSockets that browsers open from pages of other
-	// origins; nil is SameOrigin. Other clients send no Origin and are not
-	// asked about.
+	// Origins are those whose pages may open WebSockets, and no others, also
+	// not those of the vhost's own names: "https://example.org",
+	// "http://localhost:8080", "https://*.example.org"; see the function
+	// Origins. New and AddVHost refuse what is none. Empty: Origin decides.
+	Origins []string
+	// Origin decides about WebSockets that browsers open; nil is SameOrigin.
+	// Other clients send no Origin and are not asked about.
 	Origin OriginPolicy
 	// TLS makes the vhost speak TLS; nil is off. SNI (RFC 6066 3) picks the
 	// vhost whose certificate is shown, and Host the one that serves.

@@ -11,7 +11,10 @@ import (
 
 // Deflate has the options of permessage-deflate (RFC 7692) on a vhost. The zero
 // value is what most want: both directions compressed, windows of 4 KiB, nothing
-// kept between messages.
+// kept between messages. What the connections of a vhost keep together, accepted and
+// dialled, whatever options they have, is bounded by Limits.DeflateMemory: when it is
+// used up, further ones do without takeover, and one that would have to keep a window
+// in the middle of a message is closed with 1013.
 type Deflate struct {
 	// Takeover keeps the history of each direction from message to message,
 	// which makes small messages much smaller, and costs memory for as long
@@ -28,18 +31,12 @@ type Deflate struct {
 	Threshold int
 	// Level says how hard to try.
 	Level flate.Level
-	// Memory bounds what the vhost's connections keep for windows together, in
-	// bytes; 0 means 256 MiB, -1 none. When it is used up, further connections
-	// do without takeover, and one that would have to keep a window in the
-	// middle of a message is closed with 1013.
-	Memory int64
 }
 
 // The defaults of Deflate.
 const (
 	deflateBits      = 12
 	deflateThreshold = 64
-	deflateMemory    = 256 << 20
 )
 
 // settled returns d with its defaults, and what is wrong with it.
@@ -47,7 +44,6 @@ func (d Deflate) settled() (Deflate, error) {
 	pick(&d.WindowBits, deflateBits)
 	pick(&d.PeerWindowBits, deflateBits)
 	pick(&d.Threshold, deflateThreshold)
-	pick(&d.Memory, deflateMemory)
 	for _, b := range []int{d.WindowBits, d.PeerWindowBits} {
 		if b < flate.MinBits || b > flate.MaxBits {
 			return d, fmt.Errorf("Deflate: a window of %d bits; it has 8 to 15", b)
@@ -100,11 +96,10 @@ func (c *Conn) Deflate() (info DeflateInfo, ok bool) {
 		r.zip().rx.Memory() + r.zip().tx.Memory() + len(r.zip().held)}, true
 }
 
-// takeMemory takes n bytes of what the vhost's windows may use together, or none;
-// a negative n gives back.
+// takeMemory takes n bytes of Limits.DeflateMemory, or none; a negative n gives back.
 func (vh *VirtualHost) takeMemory(n int64) bool {
 	used := vh.zMemory.Add(n)
-	if n > 0 && vh.zip != nil && over(used, vh.zip.Memory) {
+	if n > 0 && over(used, vh.limits.DeflateMemory) {
 		vh.zMemory.Add(-n)
 		return false
 	}
@@ -178,10 +173,29 @@ func clientDeflate(vh *VirtualHost, d *Dial) (*Deflate, error) {
 	return &s, err
 }
 
-// policy is what a client offers. With the vhost's memory used up it is not to
-// keep anything.
+// policy is what a client offers.
 func (r *clientRole) policy() *deflate.Policy {
-	return &deflate.Policy{Takeover: r.zip.Takeover, Bits: r.zip.WindowBits, PeerBits: r.zip.PeerWindowBits}
+	return &deflate.Policy{Takeover: r.zip.Takeover && !r.lean, Bits: r.zip.WindowBits, PeerBits: r.zip.PeerWindowBits}
+}
+
+// reserve takes what a client is about to offer to keep. With the vhost's memory used
+// up it does not offer it.
+func (r *clientRole) reserve(vh *VirtualHost) {
+	r.lean = false
+	if r.zip == nil || !r.zip.Takeover {
+		return
+	}
+	if n := keptFor(deflate.Params{ServerBits: r.zip.PeerWindowBits, ClientBits: r.zip.WindowBits}); vh.takeMemory(n) {
+		r.kept = n
+		return
+	}
+	r.lean = true
+}
+
+// unreserve gives back what has come to nothing.
+func (r *clientRole) unreserve(vh *VirtualHost) {
+	vh.giveMemory(r.kept)
+	r.kept = 0
 }
 
 // confirm holds the server's answer against what was offered.
@@ -190,14 +204,16 @@ func (r *clientRole) confirm(l *link) (*packer, error) {
 	if r.zip == nil {
 		return nil, nil // ws.CheckAnswer has seen to it that there is no answer
 	}
+	vh := l.own().vh()
 	p, agreed, err := r.policy().Confirm(values)
 	if err != nil || !agreed {
+		r.unreserve(vh)
 		return nil, err
 	}
-	vh := l.own().vh()
 	kept := keptFor(p)
-	if !vh.takeMemory(kept) {
-		return nil, &LimitError{Limit: "Deflate.Memory"}
+	if !vh.takeMemory(kept - r.kept) { // the server does not bound its window
+		return nil, &LimitError{Limit: "DeflateMemory"}
 	}
+	r.kept = 0
 	return newPacker(vh, ws.Client, p, r.zip, kept), nil
 }

@@ -303,7 +303,7 @@ func TestBadDeflateIs1007(t *testing.T) {
 // without takeover, and what closes gives it back.
 func TestDeflateMemoryBudget(t *testing.T) {
 	one := int64(1<<12+2<<10) + 1<<12 + 2<<10
-	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{echoVHost(&core.Deflate{Takeover: true, Memory: 2 * one})}})
+	w := newWorld(t, sim.Options{}, core.Config{Limits: core.Limits{DeflateMemory: 2 * one}, VHosts: []core.VHost{echoVHost(&core.Deflate{Takeover: true})}})
 	first, ext := w.upgrade(chromeOffer)
 	if strings.Contains(ext, "takeover") {
 		t.Errorf("the first answer is %q", ext)
@@ -323,7 +323,7 @@ func TestDeflateMemoryBudget(t *testing.T) {
 // keep windows; beyond the budget they are closed with 1013.
 func TestHalfMessagesStayWithinTheBudget(t *testing.T) {
 	h := &taker{}
-	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{taking(h, &core.Deflate{Memory: 40 << 10}, core.Limits{})}})
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{taking(h, &core.Deflate{}, core.Limits{DeflateMemory: 40 << 10})}})
 	noise := make([]byte, 20<<10)
 	x := uint32(1)
 	for i := range noise {

@@ -237,22 +237,24 @@ func TestClosedInTheTurnOfTheAnswer(t *testing.T) {
 }
 
 // TestFailedClientsGiveTheirMemoryBack: one that had agreed on compression and
-// came to nothing after that counts no more against Deflate.Memory.
+// came to nothing after that counts no more against DeflateMemory.
 func TestFailedClientsGiveTheirMemoryBack(t *testing.T) {
 	h := &caller{}
 	next := func(*core.Conn) core.WSHandler { return h }
 	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{{
-		Deflate:   &core.Deflate{Takeover: true, Memory: 20_000}, // for one
+		Deflate:   &core.Deflate{Takeover: true},
+		Limits:    core.Limits{DeflateMemory: 20_000}, // for one
 		Protocols: []core.Protocol{{Name: "client", WS: func(c *core.Conn) core.WSHandler { return next(c) }}}}}})
 	h.w = w
 	const agreed = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; client_max_window_bits=12\r\n"
-	try := func() {
+	try := func() (asked string) {
 		f := w.listens(farAddr)
 		h.dial(core.Dial{})
 		w.k.Drive()
 		f.request()
 		f.WriteString(f.accept(agreed))
 		w.k.Drive()
+		return f.head
 	}
 	for name, f := range map[string]func(c *core.Conn) core.WSHandler{
 		"panics": func(*core.Conn) core.WSHandler { panic("oops") },
@@ -269,8 +271,10 @@ func TestFailedClientsGiveTheirMemoryBack(t *testing.T) {
 	try()
 	h.want("made, connected 101 m")
 	h.heard, h.conn = nil, nil
-	try() // which shows that the budget is for one
-	h.want("made, failed")
+	if asked := try(); !strings.Contains(asked, "server_no_context_takeover") { // the budget is for one
+		t.Errorf("beyond the budget a client asks\n%s", asked)
+	}
+	h.want("made, failed") // the server keeps what it was not to keep
 }
 
 // TestDialNeedsNoProtocolForAHandlerOfItsOwn: a vhost may be there for clients

@@ -27,19 +27,20 @@ type Limits struct {
 
 	// Sizes, per vhost.
 
-	RequestLine  int   // bytes; 8192
-	HeaderBytes  int   // bytes of all header fields of a request; 4096
-	HeaderFields int   // fields of a request; 128
-	MaxBody      int64 // bytes of a request body; 100 MiB
-	MaxFrame     int64 // bytes of a WebSocket frame's payload; 256 MiB
-	MaxMessage   int64 // bytes of a WebSocket message, over all its fragments; default none, but 1 MiB where OnMessage assembles it
-	MaxInflated  int64 // bytes of a compressed WebSocket message when inflated, besides MaxMessage; 64 MiB
-	MaxRatio     int   // inflated bytes per compressed byte of a message, beyond its first 64 KiB; default none
-	RxPiece      int   // bytes handed to Receive at once; default what one read returned, or 16 KiB of inflated data
-	WriteLimit   int   // bytes of one WebSocket message or fragment to be sent; 16 MiB
-	OutboxBytes  int   // bytes waiting in an Outbox; 1 MiB
-	OutboxCount  int   // messages waiting in an Outbox; 1024
-	Pipeline     int   // pipelined requests served in a row before others get a turn; 64
+	RequestLine   int   // bytes; 8192
+	HeaderBytes   int   // bytes of all header fields of a request; 4096
+	HeaderFields  int   // fields of a request; 128
+	MaxBody       int64 // bytes of a request body; 100 MiB
+	MaxFrame      int64 // bytes of a WebSocket frame's payload; 256 MiB
+	MaxMessage    int64 // bytes of a WebSocket message, over all its fragments; default none, but 1 MiB where OnMessage assembles it
+	MaxInflated   int64 // bytes of a compressed WebSocket message when inflated, besides MaxMessage; 64 MiB
+	MaxRatio      int   // inflated bytes per compressed byte of a message, beyond its first 64 KiB; default none
+	DeflateMemory int64 // bytes that all connections of a vhost, accepted or dialled, keep together for permessage-deflate (see Deflate); 256 MiB
+	RxPiece       int   // bytes handed to Receive at once; default what one read returned, or 16 KiB of inflated data
+	WriteLimit    int   // bytes of one WebSocket message or fragment to be sent; 16 MiB
+	OutboxBytes   int   // bytes waiting in an Outbox; 1 MiB
+	OutboxCount   int   // messages waiting in an Outbox; 1024
+	Pipeline      int   // pipelined requests served in a row before others get a turn; 64
 
 	// Per service thread.
 
@@ -83,6 +84,7 @@ var defaultLimits = Limits{
 	MaxMessage:        unlimited,
 	MaxInflated:       64 << 20,
 	MaxRatio:          unlimited,
+	DeflateMemory:     256 << 20,
 	RxPiece:           unlimited,
 	WriteLimit:        16 << 20,
 	OutboxBytes:       1 << 20,
@@ -130,6 +132,7 @@ func (l Limits) or(d Limits) Limits {
 	pick(&l.MaxMessage, d.MaxMessage)
 	pick(&l.MaxInflated, d.MaxInflated)
 	pick(&l.MaxRatio, d.MaxRatio)
+	pick(&l.DeflateMemory, d.DeflateMemory)
 	pick(&l.RxPiece, d.RxPiece)
 	pick(&l.WriteLimit, d.WriteLimit)
 	pick(&l.OutboxBytes, d.OutboxBytes)

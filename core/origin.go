@@ -1,6 +1,8 @@
 package core
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -19,7 +21,7 @@ type OriginPolicy func(r *Request, origin string) bool
 // Host field names. The scheme is not compared, as TLS may end in front of us; it
 // only says which port is meant where none is written. What is no origin of the
 // web, "null" among it, is refused. A page whose own name leads here passes,
-// whatever the name: who needs protection from that lists its Origins.
+// whatever the name: who needs protection from that uses VHost.Origins.
 func SameOrigin(r *Request, origin string) bool {
 	o, ok := parseOrigin(origin)
 	if !ok || o.defaultPort() == 0 {
@@ -36,31 +38,20 @@ func SameOrigin(r *Request, origin string) bool {
 // nothing that its author could not fetch himself: no session, no inner network.
 func AnyOrigin(*Request, string) bool { return true }
 
-// Origins lets in pages of the listed origins: "https://example.org",
+// Origins returns the policy of VHost.Origins, for a policy of one's own that asks
+// it, too. It lets in pages of the listed origins: "https://example.org",
 // "http://localhost:8080", and "https://*.example.org" for all names below
 // example.org, itself not included. Scheme, host and port are compared; where no
-// port is written it is the scheme's own. What is listed and is no origin lets
-// nobody in. The policy can be used by several vhosts.
-func Origins(list ...string) OriginPolicy {
-	type entry struct {
-		origin
-		below string // ".example.org"
-	}
-	var all []entry
-	for _, s := range list {
-		e := entry{}
-		scheme, rest, _ := strings.Cut(s, "://")
-		if name, wild := strings.CutPrefix(rest, "*."); wild {
-			s, e.below = scheme+"://"+name, "."
+// port is written it is the scheme's own. What no page can have as its origin is an
+// error that names the entry; an empty list lets nobody in. The policy can be used
+// by several vhosts. Any goroutine.
+func Origins(list ...string) (OriginPolicy, error) {
+	all := make([]originEntry, len(list))
+	for i, s := range list {
+		var err error
+		if all[i], err = parseOriginEntry(s); err != nil {
+			return nil, fmt.Errorf("core: Origins: %w", err)
 		}
-		o, ok := parseOrigin(s)
-		if !ok {
-			continue
-		}
-		if e.origin = o; e.below != "" {
-			e.below += o.host
-		}
-		all = append(all, e)
 	}
 	return func(_ *Request, s string) bool {
 		o, ok := parseOrigin(s)
@@ -68,16 +59,64 @@ func Origins(list ...string) OriginPolicy {
 			return false
 		}
 		for i := range all {
-			e := &all[i]
-			if o.scheme != e.scheme || o.port != e.port {
-				continue
-			}
-			if e.below == "" && o.host == e.host || e.below != "" && strings.HasSuffix(o.host, e.below) {
+			if all[i].has(&o) {
 				return true
 			}
 		}
 		return false
+	}, nil
+}
+
+// originEntry is one of the origins that are listed.
+type originEntry struct {
+	origin
+	below string // ".example.org": the names below it instead
+}
+
+func (e *originEntry) has(o *origin) bool {
+	switch {
+	case o.scheme != e.scheme || o.port != e.port:
+		return false
+	case e.below != "":
+		return strings.HasSuffix(o.host, e.below)
 	}
+	return o.host == e.host
+}
+
+func parseOriginEntry(s string) (e originEntry, err error) {
+	scheme, rest, _ := strings.Cut(s, "://")
+	name, wild := strings.CutPrefix(rest, "*.")
+	var ok bool
+	if e.origin, ok = parseOrigin(scheme + "://" + name); ok && wild {
+		e.below = "." + e.host
+		_, notName := netip.ParseAddr(strings.Trim(e.host, "[]"))
+		ok = notName != nil
+	}
+	switch {
+	case s == "*":
+		return e, errors.New(`"*" is none; AnyOrigin lets all pages in`)
+	case !ok:
+		return e, fmt.Errorf("%q is none; one is written scheme://host or scheme://host:port, with \"*.\" before the host for all names below it", s)
+	case e.scheme == "ws" || e.scheme == "wss":
+		return e, fmt.Errorf("%q is no page's; pages come by http or https", s)
+	}
+	return e, nil
+}
+
+// addOrigins makes the policy of the origins that are listed.
+func (vh *VirtualHost) addOrigins() error {
+	switch {
+	case len(vh.cfg.Origins) == 0:
+		return nil
+	case vh.cfg.Origin != nil:
+		return errors.New("Origin and Origins exclude each other; a policy can ask what Origins() returns")
+	}
+	p, err := Origins(vh.cfg.Origins...)
+	if err != nil {
+		return plain{err}
+	}
+	vh.cfg.Origin = p
+	return nil
 }
 
 // origin is scheme, host and port (RFC 6454 4), in the form in which equal ones

@@ -59,9 +59,10 @@ func TestSameOriginIsTheDefault(t *testing.T) {
 }
 
 func TestOriginPolicies(t *testing.T) {
-	list := core.Origins("https://example.org", "http://localhost:8080", "https://*.wild.example", "https://*.port.example:8443", "app://shell", "http://[::1]",
-		// None of these is an origin, so none lets anybody in.
-		"http://[fe80::1%eth0]", "*", "https://*", "https://*.", "null", "", "https://a.*.example", "https://slash.example/", "bare.example", "https://*.*.twice.example")
+	list, err := core.Origins("https://example.org", "http://localhost:8080", "https://*.wild.example", "https://*.port.example:8443", "app://shell", "http://[::1]")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for origin, want := range map[string]bool{
 		"https://example.org": true, "https://EXAMPLE.org.": true, "https://example.org:443": true, "http://localhost:8080": true,
 		"https://a.wild.example": true, "https://b.a.wild.example": true, "https://a.port.example:8443": true, "app://shell": true, "http://[0::1]:80": true,
@@ -74,8 +75,58 @@ func TestOriginPolicies(t *testing.T) {
 			t.Errorf("%q: %v", origin, got)
 		}
 	}
-	if core.Origins()(nil, "https://example.org") || !core.AnyOrigin(nil, "null") {
+	if none, err := core.Origins(); err != nil || none(nil, "https://example.org") || !core.AnyOrigin(nil, "null") {
 		t.Error("an empty list lets somebody in, or AnyOrigin does not")
+	}
+}
+
+// TestOriginMistakesAreNotDropped: an entry that is no page's origin lets nobody in, which
+// its author is to know at once, by its name.
+func TestOriginMistakesAreNotDropped(t *testing.T) {
+	vh := httpVHost()
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{vh}})
+	for _, entry := range []string{"http://[fe80::1%eth0]", "*", "https://*", "https://*.", "null", "", "https://a.*.example", "https://slash.example/",
+		"bare.example", "*.bare.example", "//bare.example", "https://*.*.twice.example", "https://*.192.0.2.1", "https://*.[::1]", "https://user@x.example",
+		"https://x.example:0", "https://x.example:", "https://x.example, https://y.example", " https://x.example", "wss://x.example", "ws://*.x.example"} {
+		bad := core.VHost{Name: "bad", Protocols: vh.Protocols, Origins: []string{"https://good.example", entry}}
+		named := fmt.Sprintf("Origins: %q is no", entry)
+		if p, err := core.Origins("https://good.example", entry); p != nil || err == nil || !strings.HasPrefix(err.Error(), "core: "+named) {
+			t.Errorf("Origins(%q): %v", entry, err)
+		}
+		if _, err := w.eng.AddVHost(bad); err == nil || !strings.HasPrefix(err.Error(), `core: vhost "bad": `+named) {
+			t.Errorf("AddVHost with %q: %v", entry, err)
+		}
+		if _, err := core.New(core.Config{Backend: sim.New(sim.Options{}), VHosts: []core.VHost{bad}}); err == nil || !strings.HasPrefix(err.Error(), `core: vhost "bad": `+named) {
+			t.Errorf("New with %q: %v", entry, err)
+		}
+	}
+	both := core.VHost{Name: "both", Protocols: vh.Protocols, Origins: []string{"https://good.example"}, Origin: core.SameOrigin}
+	if _, err := w.eng.AddVHost(both); err == nil || !strings.Contains(err.Error(), "Origin and Origins exclude each other") {
+		t.Errorf("AddVHost with both: %v", err)
+	}
+}
+
+// TestVHostOrigins: the list holds instead of SameOrigin; an empty one is none.
+func TestVHostOrigins(t *testing.T) {
+	listed, empty := httpVHost(), httpVHost()
+	listed.Origins = []string{"https://*.example.org"}
+	empty.Name, empty.Addr, empty.Origins = "empty", "host:8080", []string{}
+	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{listed, empty}})
+	for _, c := range []struct{ host, origin, want string }{
+		{"host", "https://www.example.org", "101"}, {"host", "http://host", "403"}, {"host", "https://example.org", "403"}, {"host", "", "101"},
+	} {
+		field := ""
+		if c.origin != "" {
+			field = "Origin: " + c.origin + "\r\n"
+		}
+		if got, _ := w.open(c.host, field); got != c.want {
+			t.Errorf("host %q, origin %q: %s", c.host, c.origin, got)
+		}
+	}
+	p := &peer{Peer: w.k.Dial("host:8080"), w: w}
+	p.WriteString(handshake + "Origin: http://host\r\n\r\n")
+	if got := p.answer(); !strings.HasPrefix(got, "HTTP/1.1 101 ") {
+		t.Errorf("an empty list is not SameOrigin:\n%s", got)
 	}
 }
 

@@ -29,6 +29,8 @@ type clientRole struct {
 	bound  *binding
 	tls    *dialTLS     // for URLs that want it
 	zip    *Deflate     // nil: none is offered
+	kept   int64        // of the vhost's DeflateMemory, while it is offered
+	lean   bool         // of which there is none: no takeover is offered
 	offer  string       // of extensions, as it was sent
 	key    [24]byte     // Sec-WebSocket-Key
 	cancel func() error // of the connecting
@@ -103,6 +105,7 @@ func (r *clientRole) ask(l *link) {
 	var nonce [16]byte
 	l.th.random().Read(nonce[:])
 	ws.AppendKey(r.key[:0], nonce)
+	r.reserve(l.own().vh())
 	b := l.outbuf(1024)
 	out, err := r.appendRequest(*b)
 	if err != nil {
@@ -396,6 +399,7 @@ func (r *clientRole) gone(l *link, err error) {
 		r.cancel = nil
 	}
 	r.freeResponse(l)
+	r.unreserve(c.vh())
 	if c.cause() != nil {
 		err = c.cause() // we ended it
 	}

@@ -65,6 +65,7 @@ func withoutSecrets(h Header) (kept Header) {
 // letGo closes the socket; the link lives on without one.
 func (r *clientRole) letGo(l *link) {
 	r.freeResponse(l)
+	r.unreserve(l.own().vh())
 	if l.is(lfTLS) {
 		l.tls().end(l)
 	}

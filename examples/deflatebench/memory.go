@@ -54,7 +54,7 @@ func (row memoryRow) measure(o *options) (f footprint, err error) {
 	var c serverConfig
 	var z *deflate.Params
 	if row.bits > 0 {
-		c.Deflate = &core.Deflate{Takeover: row.takeover, WindowBits: row.bits, PeerWindowBits: row.bits, Memory: -1}
+		c.Deflate = &core.Deflate{Takeover: row.takeover, WindowBits: row.bits, PeerWindowBits: row.bits}
 		z = params(row.bits, row.takeover)
 	}
 	s, err := start(o, c)

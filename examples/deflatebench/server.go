@@ -141,7 +141,7 @@ func child(what string) (err error) {
 	echo := core.OnMessage(func(_ *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) })
 	s.eng, err = core.New(core.Config{Backend: h.Backend, VHosts: []core.VHost{{
 		Addr: "127.0.0.1:0", Deflate: c.Deflate,
-		Limits: core.Limits{PingInterval: -1, PongTimeout: -1, MaxInflated: c.MaxInflated, MaxRatio: c.MaxRatio},
+		Limits: core.Limits{DeflateMemory: -1, PingInterval: -1, PongTimeout: -1, MaxInflated: c.MaxInflated, MaxRatio: c.MaxRatio},
 		Protocols: []core.Protocol{{Name: "bench", WS: func(c2 *core.Conn) core.WSHandler {
 			s.conns = append(s.conns, c2)
 			if c.Count {
