@@ -69,7 +69,8 @@ func (w *workers) stop(idle func()) {
 // input paused, and then done on the conn's thread, unless the conn has ended by
 // then. work must not touch the conn. An error that done returns closes the
 // conn like one from a handler. ErrFull if Limits.WorkQueue jobs wait. A panic
-// in work is reported to done's conn as one of the handler. Loop thread only.
+// in work is reported to done's conn as one of the handler. The engine's end waits
+// for work to return, whatever the grace: give it a time limit. Loop thread only.
 func (c *Conn) Work(work func(), done func(c *Conn) error) error {
 	th := c.link.th
 	th.checkVerb("Work")

@@ -3,6 +3,7 @@
 package mount_test
 
 import (
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -55,6 +56,21 @@ func TestFifoHoldsNoWorker(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// noFiles is a folder that finds the process out of descriptors.
+type noFiles struct{}
+
+func (noFiles) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EMFILE}
+}
+
+// TestOutOfDescriptorsIsAnotherTime: the client may try again (RFC 9110 15.6.4).
+func TestOutOfDescriptorsIsAnotherTime(t *testing.T) {
+	base := serve(t, core.VHost{Mounts: []core.Mount{mount.Files("/", noFiles{})}})
+	if res, _ := get(t, http.MethodGet, base+"/a.txt"); res.StatusCode != 503 {
+		t.Errorf("status %d, want 503", res.StatusCode)
 	}
 }
 

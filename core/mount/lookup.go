@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"anyloop/core"
@@ -154,6 +155,8 @@ func failed(err error) result {
 		return result{status: 404}
 	case errors.Is(err, fs.ErrPermission):
 		return result{status: 403, err: err}
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return result{status: 503, err: err} // not for long, and not the file's fault
 	case strings.Contains(err.Error(), "escapes"), strings.Contains(err.Error(), "not a directory"), strings.Contains(err.Error(), "name too long"):
 		return result{status: 404, err: err}
 	}
