@@ -235,8 +235,11 @@ func same(t *Tables) func() *Tables { return func() *Tables { return t } }
 
 func TestInflateAnyCut(t *testing.T) {
 	tabs := NewTables()
-	for _, s := range streams(t) {
-		for _, c := range cutters() {
+	for i, s := range streams(t) {
+		for j, c := range cutters() {
+			if raceEnabled && (i+j)%5 != 0 {
+				continue
+			}
 			var z Inflater
 			z.Init(15)
 			got, err := inflate(t, &z, same(tabs), s.packed, c, 1<<20)
@@ -256,7 +259,7 @@ func TestInflateManyOnOneTables(t *testing.T) {
 	tabs := NewTables()
 	var all []stream
 	for _, s := range streams(t) {
-		if len(s.packed) < 40000 {
+		if len(s.packed) < 40000 && !(raceEnabled && len(s.packed) > 4000) {
 			all = append(all, s)
 		}
 	}
@@ -321,7 +324,11 @@ func TestInflateTruncated(t *testing.T) {
 		if len(s.packed) > 3000 {
 			s.packed = s.packed[:150]
 		}
-		for n := range s.packed {
+		step := 1
+		if raceEnabled {
+			step = 7
+		}
+		for n := 0; n < len(s.packed); n += step {
 			var z Inflater
 			z.Init(15)
 			p := s.packed[:n:n]

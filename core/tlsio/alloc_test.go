@@ -53,7 +53,7 @@ func TestAllocations(t *testing.T) {
 // TestIdleMemory: a session that waits holds no buffer of its own, nor, if it
 // lends, does crypto/tls: neither after the handshake nor after a large message.
 func TestIdleMemory(t *testing.T) {
-	const n = 200
+	const n = manySessions
 	for _, u := range []suite{suites()[0], suites()[2]} {
 		for _, m := range modes {
 			sc, cc := u.configs()

@@ -203,7 +203,7 @@ func TestFatalRecordsSplit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			both(t, func(t *testing.T, m mode, toServer bool) {
 				step := 1
-				if testing.Short() {
+				if testing.Short() || raceEnabled {
 					step = 3
 				}
 				for cut := 0; cut < 40; cut += step {

@@ -3,3 +3,5 @@
 package tlsio
 
 const raceEnabled = false
+
+const manySessions = 200

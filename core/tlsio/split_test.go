@@ -60,7 +60,7 @@ func TestWholeAndByteByByte(t *testing.T) {
 func TestSplitAtEveryByte(t *testing.T) {
 	base := runtime.NumGoroutine()
 	step := 1
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		step = 13
 	}
 	for _, u := range []suite{suites()[0], suites()[2]} {

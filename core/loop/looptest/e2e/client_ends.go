@@ -36,7 +36,7 @@ func dialEnds(s *scene) error {
 	}{
 		{"a server that is mute", func(*guest, *served) {}, false, limited("AnswerTimeout")},
 		{"a server that refuses", func(_ *guest, c *served) { io.WriteString(c, "HTTP/1.1 403 No\r\n\r\n") }, false, says("403")},
-		{"a server that is none", func(_ *guest, c *served) { io.WriteString(c, "220 mail\r\n") }, false, says("h1:")},
+		{"a server that is none", func(_ *guest, c *served) { io.WriteString(c, "220 mail\r\n") }, false, says("does not speak HTTP")},
 		{"a server that ends", func(_ *guest, c *served) { s.no(c.closeWrite()) }, false, says("closed the connection")},
 		{"a server that resets", func(_ *guest, c *served) { reset(c) }, false, caused(syscall.ECONNRESET)},
 		{"dropped while asking", drop, false, caused(core.ErrDrop)},
