@@ -223,7 +223,7 @@ func (r *clientRole) prepare(vh *VirtualHost) error {
 		return err
 	}
 	if err := r.prepareTLS(vh); err != nil {
-		return plain{err}
+		return err
 	}
 	r.at = target{iface: d.Interface}
 	if err := r.at.local(d.LocalAddr); err != nil {

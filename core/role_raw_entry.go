@@ -16,7 +16,7 @@ func (vh *VirtualHost) bindRaw() error {
 			continue
 		}
 		if *w.to = vh.rawNamed(w.name); *w.to == nil {
-			return fmt.Errorf("%s %q: %w", w.option, w.name, ErrUnknownProtocol)
+			return fmt.Errorf("%s %q: %w with Raw", w.option, w.name, plain{ErrUnknownProtocol})
 		}
 	}
 	switch t := vh.cfg.TLS; {

@@ -88,7 +88,7 @@ func (e *Engine) place(vh *VirtualHost) (socks []sock, err error) {
 	s.opts, s.tcp = cfg.listenOptions(), s.key.tcp()
 	if socks, err = s.open(cfg.Listener); err != nil {
 		if !vh.mayWait(err) {
-			return nil, err
+			return nil, plain{err}
 		}
 		s.waits = &waiting{err: err}
 	}

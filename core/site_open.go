@@ -73,7 +73,7 @@ func (s *site) opened(o *openSockets) (socks []sock) {
 func (s *site) openKernel() ([]sock, error) {
 	e := s.eng
 	if !s.plain {
-		return nil, fmt.Errorf("core: backend %s has a kernel that listens on an Addr without further options", e.info.Name)
+		return nil, fmt.Errorf("backend %s has a kernel that listens on an Addr without further options", e.info.Name)
 	}
 	network, addr := s.key.network()
 	o := &openSockets{}
@@ -94,7 +94,7 @@ func (s *site) openKernel() ([]sock, error) {
 func (s *site) openAlien(a loop.Acceptor, given net.Listener) error {
 	e := s.eng
 	if given != nil || !s.plain {
-		return fmt.Errorf("core: backend %s listens by itself; it takes an Addr without further options", e.info.Name)
+		return fmt.Errorf("backend %s listens by itself; it takes an Addr without further options", e.info.Name)
 	}
 	network, addr := s.key.network()
 	bound, l, err := a.Listen(network, addr, s.acceptStream)

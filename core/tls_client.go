@@ -28,7 +28,7 @@ func (t *ClientTLS) prepare() (*dialTLS, error) {
 		d.base = t.Config.Clone()
 	}
 	if err := d.load(); err != nil {
-		return nil, fmt.Errorf("core: ClientTLS: %w", err)
+		return nil, fmt.Errorf("ClientTLS: %w", err)
 	}
 	return d, nil
 }
