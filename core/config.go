@@ -11,7 +11,8 @@ import (
 	"anyloop/core/loop"
 )
 
-// Config is what New needs. It is copied; changing it later has no effect.
+// Config is what New needs. It is copied, but not what its slices and pointers lead
+// to: that must not change while the engine lives.
 type Config struct {
 	// Backend makes the event loops; required. See loops/poll, loops/external.
 	Backend loop.Backend
@@ -161,6 +162,8 @@ type Protocol struct {
 	// protocol has that name: the client's first is echoed.
 	AnyName bool
 
+	// WS makes the handler of one WebSocket; nil refuses an upgrade with 403,
+	// and fails a Dial. Loop thread only, like all the makers.
 	WS   func(*Conn) WSHandler
 	HTTP func(*Conn) HTTPHandler
 	File func(*Conn) FileHandler
@@ -168,16 +171,17 @@ type Protocol struct {
 
 	// FilterWS decides about an upgrade before it is answered; the whole
 	// request is readable. nil accepts. An *HTTPError answers with its
-	// status, any other error with 403.
+	// status, any other error with 403. Loop thread only.
 	FilterWS func(c *Conn, r *Request) error
 
 	// Deflate, if set, sees the vhost's compression options before they are
-	// negotiated on an upgrade, and may change them for this connection;
-	// false goes without. It is not called if the peer offers none.
+	// negotiated on an upgrade, and may change them for this connection: d is
+	// a copy. false goes without. It is not called if the peer offers none.
+	// Loop thread only.
 	Deflate func(c *Conn, r *Request, d *Deflate) bool
 
-	// Init runs once per vhost on the loop thread, before the first
-	// connection; an error disables the protocol on this vhost. Destroy runs
+	// Init runs once per vhost on a loop thread, before the first
+	// connection; an error, which is logged, disables the protocol on this vhost. Destroy runs
 	// after the last connection of the vhost is gone, iff Init succeeded.
 	Init    func(vh *VirtualHost) error
 	Destroy func(vh *VirtualHost)

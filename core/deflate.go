@@ -29,7 +29,7 @@ type Deflate struct {
 	// Threshold is the size below which whole messages are sent as they are, in
 	// bytes; 0 means 64, -1 none.
 	Threshold int
-	// Level says how hard to try.
+	// Level says how hard to try: flate.Default (0), Fast or Best.
 	Level flate.Level
 }
 

@@ -15,20 +15,24 @@ import (
 	"anyloop/core/ws"
 )
 
-// Dial describes a client's WebSocket.
+// Dial describes a client's WebSocket. It is copied, but not what its slices and
+// pointers lead to: that must not change before Connected or ConnectFailed.
 type Dial struct {
-	// URL is what to open: "ws://host:port/path?query" or "wss://...". A user and password in
-	// it are sent as Basic authorization.
+	// URL is what to open: "ws://host:port/path?query" or "wss://...", which
+	// "http" and "https" mean as well. Without a port it is 80, or 443 with TLS.
+	// A user and password in it are sent as Basic authorization.
 	URL string
 	// Addr is where to connect instead of the URL's host: "127.0.0.1:80",
-	// "unix:/path" or "unix:@abstract". Redirects within the host go there too.
+	// "unix:/path" or "unix:@abstract" (Linux). Redirects within the host go
+	// there too; with a Proxy it is not looked at.
 	Addr string
 	// Protocol names the protocol of the vhost whose WS handler serves the
 	// connection. Empty: that which the server chooses of Subprotocols if the
 	// vhost has one of its name, else the vhost's default protocol.
 	Protocol string
 	// WS makes the handler instead of a protocol's, of which the vhost then
-	// needs to have none.
+	// needs to have none. It is called once; nil fails the connection. Loop
+	// thread only.
 	WS func(*Conn) WSHandler
 	// Subprotocols are offered to the server, best first (RFC 6455 4.1). One
 	// that answers without choosing is accepted.
@@ -47,8 +51,8 @@ type Dial struct {
 	// Interface is the name of the network interface to connect through.
 	Interface string
 	// Proxy is a proxy to go through: "http://user:password@host:port" (HTTP
-	// CONNECT) or "socks5://user:password@host:port". The proxy resolves the
-	// name. The environment is not looked at.
+	// CONNECT; port 80 if there is none) or "socks5://user:password@host:port"
+	// (1080). The proxy resolves the name. The environment is not looked at.
 	Proxy string
 	// Redirects is how many redirects are followed; 0 refuses the first.
 	// Authorization and cookies stay behind when the host changes.
@@ -58,21 +62,23 @@ type Dial struct {
 	Check func(c *Conn, r *Response) error
 	// TLS overrides the vhost's ClientTLS, for wss and https URLs.
 	TLS *ClientTLS
-	// Deflate overrides the vhost's options of compression; NoDeflate goes
-	// without.
+	// Deflate overrides the vhost's options of compression, also where it has
+	// none; NoDeflate goes without. The vhost's Limits.DeflateMemory bounds what
+	// is kept in either case.
 	Deflate   *Deflate
 	NoDeflate bool
 }
 
 // ConnectFailer is told that a connection which Dial began did not come about:
 // instead of Opened, once, and nothing follows. err is a *ConnectError. A handler
-// without it is not told; the vhost's log is.
+// without it is not told; the vhost's log is. Loop thread only.
 type ConnectFailer interface {
 	ConnectFailed(c *Conn, err error)
 }
 
 // Connector is told of an open connection that Dial began: what Opened is for a
-// server. r can be read until Connected returns.
+// server. r can be read until Connected returns; an error closes as that of Opened
+// does. Loop thread only.
 type Connector interface {
 	Connected(c *Conn, r *Response) error
 }

@@ -261,7 +261,7 @@ func (th *Thread) run(steady bool) (err error) {
 }
 
 // Done is closed when the engine has ended: every conn has had its Closed,
-// every descriptor is closed, and nothing of it remains in any loop.
+// every descriptor is closed, and nothing of it remains in any loop. Any goroutine.
 func (e *Engine) Done() <-chan struct{} { return e.done }
 
 // attach opens thread th's loop.

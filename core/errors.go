@@ -66,7 +66,7 @@ func (e *CloseError) Error() string {
 
 // TransportError says that the wire broke.
 type TransportError struct {
-	Op  string // "read", "write", "accept", "add"
+	Op  string // "read", "write", "accept", "add", "tls"
 	Err error  // what the operating system or the loop said
 }
 

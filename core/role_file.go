@@ -50,7 +50,8 @@ func (f *File) Read(p []byte) (int, error) {
 }
 
 // Write writes what fits and returns how much that was; ask for the next
-// Writable for the rest.
+// Writable for the rest. p is the caller's again when it returns. Errors:
+// ErrWriterExpired, or a *TransportError.
 func (f *File) Write(p []byte) (int, error) {
 	if !f.live {
 		return 0, ErrWriterExpired

@@ -145,8 +145,8 @@ const (
 )
 
 // ClientTLS is how Dial checks a server, and what it shows of us. The zero value
-// checks against the system's authorities. A vhost's is read once, when a Dial first
-// needs it, and keeps sessions of 64 servers for later handshakes. Dial.TLS is
+// checks against the system's authorities. A vhost's is read once, by New or
+// AddVHost, which return what is wrong with it, and keeps sessions of 64 servers for later handshakes. Dial.TLS is
 // read anew by each Dial, files included (hundreds of authorities hold up the loop
 // for tens of milliseconds), and its sessions end with it, unless Config has a
 // ClientSessionCache.
