@@ -44,7 +44,7 @@ type Limits struct {
 
 	// Per service thread.
 
-	MaxConns    int           // connections of peers, without our own descriptors; default (open-file limit - 64) / threads
+	MaxConns    int           // connections of peers, without our own descriptors; default (open-file limit - 64, below 256 three quarters of it) / threads
 	HeaderPool  int           // header tables, so requests being read or answered at the same time; 1024
 	AcceptPause time.Duration // after EMFILE or ENFILE, before accepting is tried again; 100 ms
 	AcceptBatch int           // connections accepted in one turn of a listener; 64

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"errors"
 	"syscall"
 
 	"anyloop/core/loop"
@@ -158,11 +157,4 @@ func (l *link) wireClose() error {
 // again reports whether err only says "not now".
 func again(err error) bool {
 	return err == syscall.EAGAIN || err == syscall.EINTR
-}
-
-// noFiles reports whether err says that the process or the system is out of
-// descriptors or memory for one more: a state that passes.
-func noFiles(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
 }
