@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"anyloop/core"
-	"anyloop/core/loop/looptest"
 	"anyloop/core/loop/looptest/client"
 )
 
@@ -65,8 +64,8 @@ func (s *scene) make(vh core.VHost, lim core.Limits) error {
 	}
 	// The whole world is in this process, with the race detector and on a busy
 	// machine: a client that no case gives a limit does not fail for being slow.
-	lim.ConnectTimeout = cmp.Or(lim.ConnectTimeout, looptest.Bound)
-	lim.AnswerTimeout = cmp.Or(lim.AnswerTimeout, looptest.Bound)
+	lim.ConnectTimeout = cmp.Or(lim.ConnectTimeout, Bound)
+	lim.AnswerTimeout = cmp.Or(lim.AnswerTimeout, Bound)
 	log := slog.New(slog.NewTextHandler(&s.log, nil))
 	var err error
 	s.eng, err = core.New(core.Config{Backend: s.host.Backend, Threads: s.threads, Limits: lim, Log: log, VHosts: vhs})
