@@ -214,13 +214,13 @@ func (r *clientRole) prepare(vh *VirtualHost) error {
 		return err
 	}
 	if r.proxy, err = proxyURL(d.Proxy); err != nil {
-		return fmt.Errorf("Proxy: %w", err)
+		return fmt.Errorf("Dial.Proxy: %w", err)
 	}
 	if r.bound = vh.dialled(d); r.bound == nil && (d.WS == nil || d.Protocol != "") {
 		if d.Protocol == "" {
 			return fmt.Errorf("neither this vhost nor Dial has a WS: %w", plain{ErrUnknownProtocol})
 		}
-		return fmt.Errorf("Protocol %q with WS: %w", d.Protocol, plain{ErrUnknownProtocol})
+		return fmt.Errorf("Dial.Protocol %q with WS: %w", d.Protocol, plain{ErrUnknownProtocol})
 	}
 	if err := d.checkFields(); err != nil {
 		return err
@@ -246,19 +246,19 @@ func (d *Dial) checkFields() error {
 	for _, f := range d.Header {
 		switch {
 		case !h1.ValidField(f.Name, f.Value):
-			return fmt.Errorf("Header %q: %w", f.Name, plain{ErrHeaderSyntax})
+			return fmt.Errorf("Dial.Header %q: %w", f.Name, plain{ErrHeaderSyntax})
 		case handshakeField(f.Name):
-			return fmt.Errorf("Header %q: %w%s", f.Name, plain{ErrHeaderForbidden}, fieldHints[f.Name])
+			return fmt.Errorf("Dial.Header %q: %w%s", f.Name, plain{ErrHeaderForbidden}, fieldHints[f.Name])
 		}
 	}
 	if err := ws.CheckOffer(d.Subprotocols); err != nil {
-		return fmt.Errorf("Subprotocols %q: %w", d.Subprotocols, plain{err})
+		return fmt.Errorf("Dial.Subprotocols %q: %w", d.Subprotocols, plain{err})
 	}
 	if !header.IsValue(d.Origin) {
-		return fmt.Errorf("Origin %q: %w", d.Origin, plain{ErrHeaderSyntax})
+		return fmt.Errorf("Dial.Origin %q: %w", d.Origin, plain{ErrHeaderSyntax})
 	}
 	if !header.IsValue(d.Host) {
-		return fmt.Errorf("Host %q: %w", d.Host, plain{ErrHeaderSyntax})
+		return fmt.Errorf("Dial.Host %q: %w", d.Host, plain{ErrHeaderSyntax})
 	}
 	return nil
 }
@@ -272,7 +272,7 @@ var fieldHints = map[string]string{
 // rehearse writes what is to be sent, so that what cannot be is known at once.
 func (r *clientRole) rehearse() error {
 	if _, err := r.appendRequest(nil); errors.Is(err, h1.ErrBadHost) && r.d.Host != "" {
-		return fmt.Errorf("Host %q: %w", r.d.Host, plain{err})
+		return fmt.Errorf("Dial.Host %q: %w", r.d.Host, plain{err})
 	} else if err != nil {
 		return plain{err}
 	}
@@ -280,7 +280,7 @@ func (r *clientRole) rehearse() error {
 		return nil
 	}
 	if _, err := r.appendProxyRequest(nil); err != nil {
-		return fmt.Errorf("Proxy: %w", plain{err})
+		return fmt.Errorf("Dial.Proxy: %w", plain{err})
 	}
 	return nil
 }
@@ -403,14 +403,14 @@ func (t *target) local(s string) error {
 	}
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
-		return fmt.Errorf("LocalAddr %q is neither an IP address nor one with a port", s)
+		return fmt.Errorf("Dial.LocalAddr %q is neither an IP address nor one with a port", s)
 	}
 	t.laddr, t.lport = ap.Addr(), ap.Port()
 	return nil
 }
 
 func errAddr(a string) error {
-	return fmt.Errorf("Addr %q is none of host:port, unix:/path and unix:@name", a)
+	return fmt.Errorf("Dial.Addr %q is none of host:port, unix:/path and unix:@name", a)
 }
 
 // goal fills in where the socket is to be connected to: the proxy, Addr, or the

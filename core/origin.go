@@ -109,7 +109,7 @@ func (vh *VirtualHost) addOrigins() error {
 	case len(vh.cfg.Origins) == 0:
 		return nil
 	case vh.cfg.Origin != nil:
-		return errors.New("Origin and Origins exclude each other; a policy can ask what Origins() returns")
+		return errors.New("VHost.Origin and Origins exclude each other; a policy can ask what Origins() returns")
 	}
 	p, err := Origins(vh.cfg.Origins...)
 	if err != nil {
