@@ -98,3 +98,29 @@ func TestFilterConnAlwaysHasAVHost(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// An Init may adopt files on any thread of its goroutine's, also if AdoptFile has had
+// it run.
+func TestInitAdoptsAFile(t *testing.T) {
+	var w *world
+	var files []*sim.Peer
+	adopt := func(thread int) {
+		fd, p := w.k.Pipe()
+		files = append(files, p)
+		if _, err := w.eng.Thread(thread).AdoptFile(fd, w.eng.VHost("default"), "f"); err != nil {
+			t.Error(err)
+		}
+	}
+	w = newWorld(t, sim.Options{}, core.Config{Threads: 2, VHosts: []core.VHost{{Protocols: []core.Protocol{{Name: "f",
+		Init: func(*core.VirtualHost) error { adopt(1); return nil },
+		File: func(*core.Conn) core.FileHandler { return &sink{} }}}}}})
+	adopt(0)
+	w.k.Drive()
+	for _, p := range files {
+		p.Close()
+	}
+	w.k.Drive()
+	if len(files) != 2 || !files[0].Gone() || !files[1].Gone() {
+		t.Errorf("%d files", len(files))
+	}
+}

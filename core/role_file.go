@@ -95,7 +95,7 @@ func (th *Thread) AdoptFile(fd int, vh *VirtualHost, protocol string) (*Conn, er
 		return nil, ErrStopped
 	case vh.leaving.Load():
 		return nil, errRemoved
-	case !th.ready:
+	case !th.eng.started.Load(): // an Init that runs may be who calls
 		th.start() // the handler is made here: Init comes before it
 	}
 	if usable(b) == nil {
