@@ -54,9 +54,6 @@ type suffixName struct {
 // listen gives vh its site, opening sockets if none listens there. Nothing is
 // accepted for it before serve.
 func (e *Engine) listen(vh *VirtualHost) ([]sock, error) {
-	if err := vh.addOrigins(); err != nil {
-		return nil, err
-	}
 	socks, err := e.place(vh)
 	if err != nil {
 		return nil, err

@@ -135,7 +135,7 @@ func (e *Engine) bringUp(vh *VirtualHost) error {
 	if e.VHost(vh.name) != nil {
 		return errors.New("two vhosts have this name")
 	}
-	for _, prepare := range []func() error{vh.bindProtocols, vh.addMounts, vh.bindRaw, vh.addDeflate, vh.addTLS} {
+	for _, prepare := range []func() error{vh.bindProtocols, vh.addMounts, vh.bindRaw, vh.addOrigins, vh.addDeflate, vh.addTLS} {
 		if err := prepare(); err != nil {
 			return err
 		}
@@ -202,7 +202,7 @@ func (vh *VirtualHost) bindProtocols() error {
 		}
 	}
 	if d := vh.cfg.DefaultProtocol; d != "" && d != "-" && vh.plain == nil {
-		return fmt.Errorf("default protocol %q: %w", d, ErrUnknownProtocol)
+		return fmt.Errorf("DefaultProtocol %q: %w with WS", d, plain{ErrUnknownProtocol})
 	}
 	return nil
 }
@@ -219,7 +219,7 @@ func (vh *VirtualHost) addMounts() error {
 		if m.HTTP == nil && !m.Hole {
 			mt.bind = vh.byName[m.Protocol]
 			if mt.bind == nil || mt.bind.proto.HTTP == nil {
-				return fmt.Errorf("mount %q: HTTP protocol %q: %w", m.Path, m.Protocol, ErrUnknownProtocol)
+				return fmt.Errorf("mount %q: protocol %q: %w with HTTP", m.Path, m.Protocol, plain{ErrUnknownProtocol})
 			}
 		}
 		vh.mounts = append(vh.mounts, mt)
