@@ -13,6 +13,7 @@
 package looptest
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"sync"
@@ -41,7 +42,7 @@ type Host struct {
 
 // Bound is how long the suite waits for something that must happen: far longer
 // than it takes, since only a hang needs it.
-const Bound = 20 * time.Second
+const Bound = time.Minute
 
 // lines are the tests, by the line of the contract that they hold.
 var lines = []struct {
@@ -139,7 +140,7 @@ func (h *harness) engine(vh core.VHost, lim core.Limits) *running {
 	for i := range vh.Protocols {
 		h.recordConns(&vh.Protocols[i])
 	}
-	eng, err := core.New(core.Config{Backend: b, Limits: lim, VHosts: []core.VHost{vh}})
+	eng, err := core.New(core.Config{Backend: b, Limits: unhurried(lim), VHosts: []core.VHost{vh}})
 	if err != nil {
 		h.t.Fatalf("core.New: %v", err)
 	}
@@ -147,6 +148,18 @@ func (h *harness) engine(vh core.VHost, lim core.Limits) *running {
 	go func() { r.ended <- h.host.Run(eng) }()
 	h.t.Cleanup(r.stop)
 	return r
+}
+
+// unhurried gives the limits of time that a test does not name the suite's own bound:
+// client and server are in one process, perhaps with the race detector, and on a busy
+// machine either may be held up for as long as a default is.
+func unhurried(l core.Limits) core.Limits {
+	for _, d := range []*time.Duration{&l.HandshakeTimeout, &l.HeaderIdleTimeout, &l.KeepAliveTimeout,
+		&l.ContentTimeout, &l.FlushTimeout, &l.CloseTimeout, &l.PingInterval} {
+		*d = cmp.Or(*d, Bound)
+	}
+	l.PongTimeout = cmp.Or(l.PongTimeout, 2*Bound)
+	return l
 }
 
 // recordConns keeps the conns of a protocol at hand. The loop's goroutine only.

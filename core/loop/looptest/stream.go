@@ -138,7 +138,7 @@ func (h *streamHarness) start(lim core.Limits) *running {
 	vh := h.serve.vhost()
 	vh.Name, vh.Addr = "test", h.host.Addr
 	h.recordConns(&vh.Protocols[0])
-	eng, err := core.New(core.Config{Backend: b, Limits: lim, VHosts: []core.VHost{vh}, FilterConn: h.filter})
+	eng, err := core.New(core.Config{Backend: b, Limits: unhurried(lim), VHosts: []core.VHost{vh}, FilterConn: h.filter})
 	if err != nil {
 		h.t.Fatalf("core.New: %v", err)
 	}

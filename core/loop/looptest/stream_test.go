@@ -34,10 +34,10 @@ func TestStreamsOverMock(t *testing.T) {
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		l.Close() // Go's own poller has its descriptors from then on
 	}
-	fds, routines := openFiles(), runtime.NumGoroutine()
+	fds, routines := stock()
 	t.Cleanup(func() {
-		for end := time.Now().Add(looptest.Bound); runtime.NumGoroutine() > routines && time.Now().Before(end); {
-			runtime.Gosched() // those that have told their end already
+		for end := time.Now().Add(looptest.Bound); (runtime.NumGoroutine() > routines || openFiles() != fds) && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // those that have told their end already
 		}
 		if n := runtime.NumGoroutine(); n > routines {
 			t.Errorf("%d goroutines, before %d", n, routines)
@@ -51,6 +51,19 @@ func TestStreamsOverMock(t *testing.T) {
 			looptest.RunStreams(t, func(testing.TB) looptest.StreamHost { return mockHost(mode) })
 		})
 	}
+}
+
+// stock counts descriptors and goroutines when nothing of the tests before is on its
+// way out any more.
+func stock() (fds, routines int) {
+	fds, routines = openFiles(), runtime.NumGoroutine()
+	for quiet := 0; quiet < 20; quiet++ {
+		time.Sleep(time.Millisecond)
+		if f, r := openFiles(), runtime.NumGoroutine(); f < fds || r < routines {
+			fds, routines, quiet = f, r, -1
+		}
+	}
+	return fds, routines
 }
 
 // openFiles returns the number of open descriptors, 0 where the system does not

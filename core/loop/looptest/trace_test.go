@@ -91,7 +91,7 @@ func TestTracesAgree_13_10_T2(t *testing.T) {
 func runTraced(t *testing.T, h looptest.Host, conns int) map[string]string {
 	t.Helper()
 	all := &traces{m: map[string]string{}}
-	eng, err := core.New(core.Config{Backend: h.Backend, VHosts: []core.VHost{{Addr: "127.0.0.1:0", Protocols: []core.Protocol{{
+	eng, err := core.New(core.Config{Backend: h.Backend, Limits: core.Limits{KeepAliveTimeout: looptest.Bound, CloseTimeout: looptest.Bound}, VHosts: []core.VHost{{Addr: "127.0.0.1:0", Protocols: []core.Protocol{{
 		Name: "t",
 		WS:   func(c *core.Conn) core.WSHandler { return &tracing{all: all, out: core.NewOutbox(c, core.PauseSource)} },
 		HTTP: core.HTTPFunc(func(_ *core.Conn, r *core.Request, w *core.HTTPWriter) error {

@@ -55,7 +55,7 @@ func said(t *testing.T, shape Shape, messages int) [][]byte {
 		all, _ := io.ReadAll(tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}))
 		read <- all
 	}()
-	raw, err := Dial(ln.Addr().String(), 20*time.Second)
+	raw, err := Dial(ln.Addr().String(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,9 @@ func Server(c net.Conn, cfg *tls.Config, shape Shape) *TLS {
 // Below returns the connection that carries the ciphertext.
 func (t *TLS) Below() net.Conn { return t.below.Conn }
 
+// flushWithin is on a peer that does not read.
+const flushWithin = time.Minute
+
 // CloseNotify says that no more comes (RFC 8446 6.1), and leaves TCP as it is.
 func (t *TLS) CloseNotify() error {
 	t.below.hold(true)
@@ -45,7 +48,7 @@ func (t *TLS) CloseNotify() error {
 	if err != nil {
 		return err
 	}
-	t.SetWriteDeadline(time.Now().Add(5 * time.Second)) // crypto/tls has let it pass
+	t.SetWriteDeadline(time.Now().Add(flushWithin)) // crypto/tls has let it pass
 	return t.below.flush()
 }
 

@@ -37,3 +37,23 @@ func tryWrite(c net.Conn, p []byte) (n int, err error) {
 	}
 	return max(n, 0), errors.Join(err, failed)
 }
+
+// Refusing returns "127.0.0.1:port" where connections are refused until free is
+// called: nobody listens there, and since the port is taken nobody else can.
+func Refusing() (addr string, free func(), err error) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return "", nil, err
+	}
+	syscall.CloseOnExec(fd)
+	err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	var at syscall.Sockaddr
+	if err == nil {
+		at, err = syscall.Getsockname(fd)
+	}
+	if err != nil {
+		syscall.Close(fd)
+		return "", nil, err
+	}
+	return fmt.Sprint("127.0.0.1:", at.(*syscall.SockaddrInet4).Port), func() { syscall.Close(fd) }, nil
+}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"syscall"
 
 	"anyloop/core"
+	"anyloop/core/loop/looptest/client"
 )
 
 // dialled is a client of the engine's own. It sends its messages one by one,
@@ -95,11 +95,11 @@ func dialling(s *scene) error {
 	for _, d := range all {
 		s.ends(d, func(err error) bool { return err == nil })
 	}
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	nobody, free, err := client.Refusing()
 	s.must(err)
-	gone.Close()
+	defer free()
 	refused, dropped := newDialled(1), newDialled(1)
-	s.call(0, core.Dial{URL: s.scheme() + "://" + gone.Addr().String() + "/", WS: refused.handler}, false)
+	s.call(0, core.Dial{URL: s.scheme() + "://" + nobody + "/", WS: refused.handler}, false)
 	s.call(0, core.Dial{URL: s.scheme() + "://test/", Addr: s.addr, WS: dropped.handler}, true)
 	s.ends(refused, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) })
 	s.ends(dropped, func(err error) bool { return errors.Is(err, core.ErrDrop) })

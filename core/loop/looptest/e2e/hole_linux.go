@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // hole returns an address where a SYN is not answered: that of a listener whose
@@ -26,9 +28,16 @@ func (s *scene) hole() (addr string, fill func()) {
 	s.must(syscall.Listen(ln, 0))
 	at, err := syscall.Getsockname(ln)
 	s.must(err)
-	for range 4 { // more than the queue takes; on the loopback each is answered at once, or not
-		if err := syscall.Connect(socket(), at); err != nil && err != syscall.EINPROGRESS {
+	for i := range 4 { // more than the queue takes
+		fd := socket()
+		if err := syscall.Connect(fd, at); err != nil && err != syscall.EINPROGRESS {
 			s.must(err)
+		}
+		if i == 0 { // which is full when the first is in
+			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+			if n, err := unix.Poll(p, int(s.host.Bound.Milliseconds())); n != 1 && err != unix.EINTR {
+				s.t.Fatalf("the first is not let in: %v", err)
+			}
 		}
 	}
 	return fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port), fill

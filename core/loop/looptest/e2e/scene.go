@@ -62,14 +62,23 @@ func (s *scene) make(vh core.VHost, lim core.Limits) error {
 		s.guard.vhost(&vhs[i])
 		s.secure(&vhs[i])
 	}
-	// The whole world is in this process, with the race detector and on a busy
-	// machine: a client that no case gives a limit does not fail for being slow.
-	lim.ConnectTimeout = cmp.Or(lim.ConnectTimeout, Bound)
-	lim.AnswerTimeout = cmp.Or(lim.AnswerTimeout, Bound)
+	lim = unhurried(lim)
 	log := slog.New(slog.NewTextHandler(&s.log, nil))
 	var err error
 	s.eng, err = core.New(core.Config{Backend: s.host.Backend, Threads: s.threads, Limits: lim, Log: log, VHosts: vhs})
 	return err
+}
+
+// unhurried gives the limits of time that a case does not name the suite's own bound:
+// the whole world is in this process, with the race detector and on a busy machine,
+// and nobody is to fail for being slow.
+func unhurried(l core.Limits) core.Limits {
+	for _, d := range []*time.Duration{&l.HandshakeTimeout, &l.TLSTimeout, &l.HeaderIdleTimeout, &l.KeepAliveTimeout,
+		&l.ContentTimeout, &l.FlushTimeout, &l.CloseTimeout, &l.PingInterval, &l.ConnectTimeout, &l.AnswerTimeout} {
+		*d = cmp.Or(*d, Bound)
+	}
+	l.PongTimeout = cmp.Or(l.PongTimeout, 2*Bound)
+	return l
 }
 
 // turn lets the host turn the loops, and waits until each has turned: an engine

@@ -3,7 +3,6 @@ package e2e
 import (
 	"crypto/tls"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -23,10 +22,9 @@ func naming(name string) core.VHost {
 // tlsNames: two vhosts on one port have a certificate each; the name that a client
 // asks TLS for picks it, and Host the vhost that serves.
 func tlsNames(s *scene) error {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // vhosts share a port by its number
+	addr, err := client.FreePort() // vhosts share a port by its number
 	s.must(err)
-	s.host.Listen = ln.Addr().String()
-	s.must(ln.Close())
+	s.host.Listen = addr
 	second := naming("second")
 	second.Addr = s.host.Listen
 	second.TLS = &core.TLS{Config: &tls.Config{Certificates: []tls.Certificate{ours().issue(nil, "second")}}}

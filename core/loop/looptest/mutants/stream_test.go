@@ -19,8 +19,8 @@ func TestEveryStreamMutantIsFoundByItsOwnLine(t *testing.T) {
 			t.Parallel() // they wait for bounds, most of the time
 			found := false
 			for _, line := range looptest.StreamLines() {
-				failures := tryStream(line, m)
 				own := strings.HasPrefix(line, m.Line)
+				failures := tryStream(line, m, boundOf(own))
 				switch {
 				case own && len(failures) == 0:
 					t.Errorf("%s does not see it", line)
@@ -44,7 +44,7 @@ func TestEveryStreamMutantIsFoundByItsOwnLine(t *testing.T) {
 }
 
 // tryStream runs one test of the suite against a mutant and returns its failures.
-func tryStream(line string, m mutants.StreamMutant) []string {
+func tryStream(line string, m mutants.StreamMutant, bound time.Duration) []string {
 	n := &note{}
 	done := make(chan struct{})
 	go func() {
@@ -52,7 +52,7 @@ func tryStream(line string, m mutants.StreamMutant) []string {
 		defer n.end()
 		inner := poll.Backend(poll.Nested())
 		h := looptest.MockHost(m.Mode, inner, func() looptest.Nested { return inner.Thread(0) })
-		h.Bound = 10 * time.Second
+		h.Bound = bound
 		looptest.RunStreamLine(n, line, m.Host(h), m.Wrap)
 	}()
 	<-done
