@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyloop/core/sys"
 	"anyloop/loops/poll"
 )
@@ -208,9 +210,8 @@ func TestRaceOverSockets(t *testing.T) {
 
 func TestRaceOverSocketsRefused(t *testing.T) {
 	onStreet(t, func(w *street) {
-		l := w.greeter("tcp", "127.0.0.1:0")
-		port := portOfListener(l)
-		l.Close()
+		port, free := nobody(t)
+		defer free()
 		w.names.addrs["some"] = addrs("127.0.0.1", "127.0.0.7")
 		r := w.to(target{network: "tcp", host: "some", port: port})
 		if r.err == nil || !errors.Is(r.err, syscall.ECONNREFUSED) || strings.Count(r.err.Error(), "connect 127.0.0.") != 2 {
@@ -278,6 +279,20 @@ func TestRacePastABlackHole(t *testing.T) {
 	})
 }
 
+// nobody returns a port at which nobody listens, nor can before free is called: a
+// socket that does not listen has it.
+func nobody(t *testing.T) (port uint16, free func()) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		err = syscall.Bind(fd, &syscall.SockaddrInet4{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return localOf(fd).Port(), func() { syscall.Close(fd) }
+}
+
 // dig makes a listener with a full queue.
 func dig(t *testing.T, at netip.AddrPort) (fill func()) {
 	t.Helper()
@@ -298,6 +313,12 @@ func dig(t *testing.T, at netip.AddrPort) (fill func()) {
 			t.Fatal(err)
 		}
 		open = append(open, c)
+	}
+	for n := 0; n != 1; { // until one is in the queue
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if n, err = unix.Poll(p, 60000); n == 0 || err != nil && err != unix.EINTR {
+			t.Fatalf("nobody is in the queue: %v", err)
+		}
 	}
 	return func() {
 		for _, fd := range open {

@@ -26,6 +26,13 @@ type world struct {
 
 const host = "host:80"
 
+// unhurried are limits that a slow machine does not come across.
+var unhurried = core.Limits{
+	HandshakeTimeout: time.Minute, TLSTimeout: time.Minute, HeaderIdleTimeout: time.Minute, KeepAliveTimeout: time.Minute, ContentTimeout: time.Minute,
+	PingInterval: -1, PongTimeout: -1, FlushTimeout: time.Minute, CloseTimeout: time.Minute, HangupTimeout: time.Minute, LingerTimeout: time.Minute,
+	ConnectTimeout: time.Minute, AnswerTimeout: time.Minute, FinTimeout: time.Minute,
+}
+
 // newWorld starts an engine. At the test's end it must stop in good order and
 // leave nothing behind.
 func newWorld(t *testing.T, o sim.Options, cfg core.Config) *world {
@@ -57,9 +64,7 @@ func (w *world) stop() {
 		w.eng.Stop(0)
 		w.k.Advance(30 * time.Second)
 	}
-	select {
-	case <-w.eng.Done():
-	default:
+	if !w.gone() {
 		w.t.Errorf("the engine has not ended: %d descriptors watched", w.k.Watched())
 	}
 	if n := w.k.Files(); n != 0 {
@@ -69,6 +74,21 @@ func (w *world) stop() {
 		w.t.Errorf("left over: %+v", st)
 	}
 	w.k.Check(w.t)
+}
+
+// gone waits for the engine's end, which needs no more virtual time, and reports
+// whether it came. A worker that has handed over what it was asked for may still be
+// on its way out, in its own time.
+func (w *world) gone() bool {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); runtime.Gosched() {
+		w.k.Drive()
+		select {
+		case <-w.eng.Done():
+			return true
+		default:
+		}
+	}
+	return false
 }
 
 // until drives until a condition holds: for what a worker does in its own time.

@@ -2,7 +2,6 @@ package core_test
 
 import (
 	"bytes"
-	"runtime"
 	"testing"
 	"time"
 
@@ -153,15 +152,6 @@ func crowded(many, few int) int {
 		return few
 	}
 	return many
-}
-
-// liveHeap returns the bytes of live objects.
-func liveHeap() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC() // what finalizers and pools have let go
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // instant fails the test if virtual time is not what it was.

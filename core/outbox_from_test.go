@@ -188,7 +188,7 @@ func TestSendFromManyGoroutines(t *testing.T) {
 	const senders, each, conns = 8, 400, 3
 	files, routines := openFiles(t), runtime.NumGoroutine()
 	opened := make(chan *core.Outbox, conns)
-	eng, err := core.New(core.Config{Backend: poll.Backend(), Threads: 2, VHosts: []core.VHost{{
+	eng, err := core.New(core.Config{Backend: poll.Backend(), Threads: 2, Limits: unhurried, VHosts: []core.VHost{{
 		Addr: "127.0.0.1:0", Limits: core.Limits{OutboxCount: 64},
 		Protocols: []core.Protocol{{Name: "box", WS: func(c *core.Conn) core.WSHandler {
 			h := &boxed{c: c, out: core.NewOutbox(c, core.Refuse)}

@@ -103,7 +103,7 @@ func dropConfig(log io.Writer, path string) core.Config {
 	local := at("unix:"+path, named("local.test"))
 	local.UnixOwner, local.UnixMode = "nobody", 0o600
 	return core.Config{
-		Backend: poll.Backend(), Threads: 2, ReusePort: true, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Backend: poll.Backend(), Threads: 2, ReusePort: true, Limits: unhurried, Log: slog.New(slog.NewTextHandler(log, nil)),
 		VHosts: []core.VHost{at("127.0.0.1:81", named("low.test")), at("127.0.0.1:81", named("same.test")), bound, local},
 	}
 }
@@ -232,7 +232,7 @@ func helpLate() error {
 	cfg := at(":80", named("late.test"))
 	cfg.Interface, cfg.BindLater, cfg.Family = "late0", true, core.IPv4Only
 	logged := make(told, 1)
-	eng, err := core.New(core.Config{Backend: poll.Backend(), VHosts: []core.VHost{cfg}, Log: slog.New(slog.NewTextHandler(logged, nil))})
+	eng, err := core.New(core.Config{Backend: poll.Backend(), Limits: unhurried, VHosts: []core.VHost{cfg}, Log: slog.New(slog.NewTextHandler(logged, nil))})
 	if err != nil {
 		return err
 	}

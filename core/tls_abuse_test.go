@@ -16,7 +16,7 @@ import (
 // moment to be gone.
 func settled(t testing.TB, n int) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > n; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > n; runtime.Gosched() {
 		if time.Now().After(end) {
 			t.Fatalf("%d goroutines are left, there were %d", runtime.NumGoroutine(), n)
 		}

@@ -84,7 +84,7 @@ func watch(t *testing.T, fifos ...string) func() {
 			select {
 			case <-over:
 				return
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 			}
 			for _, name := range fifos { // there is nobody to write to unless somebody reads
 				if fd, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {

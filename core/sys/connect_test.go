@@ -15,13 +15,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// await waits for an event of a descriptor. The runtime's signals interrupt poll(2).
+func await(t *testing.T, fd int, ev int16) {
+	t.Helper()
+	for {
+		p := []unix.PollFd{{Fd: int32(fd), Events: ev}}
+		if n, err := unix.Poll(p, 60000); n == 1 {
+			return
+		} else if err != unix.EINTR {
+			t.Fatalf("poll: %d %v", n, err)
+		}
+	}
+}
+
+// deadEnd returns an address at which nobody listens, nor can until the test ends: its
+// port is taken, by a socket that does not listen.
+func deadEnd(t *testing.T, ip netip.Addr) netip.AddrPort {
+	t.Helper()
+	sa, err := sockaddr(netip.AddrPortFrom(ip, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	family := unix.AF_INET
+	if ip.Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := streamSocket(family)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, sa); err != nil {
+		t.Fatal(err)
+	}
+	if sa, err = unix.Getsockname(fd); err != nil {
+		t.Fatal(err)
+	}
+	return addrOf(sa).AddrPort()
+}
+
 // decided waits for the system to have decided.
 func decided(t *testing.T, fd int) syscall.Errno {
 	t.Helper()
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-	if n, err := unix.Poll(p, 60000); n != 1 {
-		t.Fatalf("poll: %d %v", n, err)
-	}
+	await(t, fd, unix.POLLOUT)
 	var io IO
 	return io.Connected(fd)
 }
@@ -54,6 +90,7 @@ func TestConnect(t *testing.T) {
 		}
 		l.Close()
 		unix.Close(fd)
+		ap = deadEnd(t, ap.Addr())
 		fd, err = Connect(ConnectOptions{Addr: ap})
 		e := error(nil)
 		if err == nil {
@@ -80,8 +117,7 @@ func TestConnectedAfterThePeerHasGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	unix.Poll(p, 60000)
+	await(t, fd, unix.POLLIN)
 	if e := decided(t, fd); e != 0 {
 		t.Errorf("%v: what the peer left is to be read", e)
 	}
@@ -103,12 +139,23 @@ func TestConnectedSaysNotYet(t *testing.T) {
 	}
 }
 
+// free returns a port that was free just now.
+func free(t *testing.T) uint16 {
+	l, ap := listenTest(t, "127.0.0.1:0")
+	l.Close()
+	return ap.Port()
+}
+
 func TestConnectFrom(t *testing.T) {
 	_, ap := listenTest(t, "127.0.0.1:0")
 	local := func(o ConnectOptions) netip.AddrPort {
 		t.Helper()
 		o.Addr = ap
 		fd, err := Connect(o)
+		for try := 0; o.LocalPort != 0 && errors.Is(err, syscall.EADDRINUSE) && try < 20; try++ {
+			o.LocalPort = free(t) // somebody else was quicker
+			fd, err = Connect(o)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,17 +167,17 @@ func TestConnectFrom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return addrOf(sa).AddrPort()
+		a := addrOf(sa).AddrPort()
+		if o.LocalPort != 0 && a.Port() != o.LocalPort {
+			t.Errorf("from %s, want port %d", a, o.LocalPort)
+		}
+		return a
 	}
 	lo := netip.MustParseAddr("127.0.0.1")
 	if a := local(ConnectOptions{LocalAddr: lo}); a.Addr() != lo || a.Port() == 0 {
 		t.Errorf("from %s", a)
 	}
-	spare, free := listenTest(t, "127.0.0.1:0")
-	spare.Close()
-	if a := local(ConnectOptions{LocalPort: free.Port()}); a.Port() != free.Port() {
-		t.Errorf("from %s, want port %d", a, free.Port())
-	}
+	local(ConnectOptions{LocalPort: free(t)})
 	name := "lo"
 	if runtime.GOOS != "linux" {
 		name = "lo0"

@@ -88,8 +88,7 @@ func TestListenLocalhostAndAccept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	p := []unix.PollFd{{Fd: int32(fds[0]), Events: unix.POLLIN}}
-	unix.Poll(p, 10000)
+	await(t, fds[0], unix.POLLIN)
 	fd, peer, e := io.Accept(fds[0])
 	if e != 0 || peer.String() != c.LocalAddr().String() {
 		t.Fatalf("accept: %s %v, want %s", peer, e, c.LocalAddr())

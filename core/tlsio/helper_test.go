@@ -219,7 +219,7 @@ func (e *side) write(p []byte) {
 // just handed over its result may still be on its last instructions.
 func quiet(t testing.TB, base int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > base; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > base; runtime.Gosched() {
 		if time.Now().After(end) {
 			buf := make([]byte, 1<<16)
 			t.Fatalf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), base, buf[:runtime.Stack(buf, true)])

@@ -109,12 +109,12 @@ func TestRenegotiationRefused(t *testing.T) {
 		in, err := cmd.StdinPipe()
 		check(err)
 		check(cmd.Start())
-		ln.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
+		ln.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute))
 		conn, err := ln.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(time.Minute))
 		io.WriteString(in, "hello\n")
 		for string(server.got) != "hello\n" && server.err == nil {
 			buf := make([]byte, 1000)

@@ -98,6 +98,13 @@ func leaks(t *testing.T) {
 	})
 }
 
+// unhurried keeps the time limits from a slow machine.
+func unhurried(l *core.Limits) {
+	l.HandshakeTimeout, l.HeaderIdleTimeout, l.ConnectTimeout, l.AnswerTimeout = bound, bound, bound, bound
+	l.FlushTimeout, l.CloseTimeout, l.HangupTimeout, l.LingerTimeout, l.FinTimeout = bound, bound, bound, bound, bound
+	l.PingInterval, l.PongTimeout = -1, -1
+}
+
 // TestSockets runs the suite over real sockets, against an engine in this
 // process.
 func TestSockets(t *testing.T) {
@@ -108,6 +115,7 @@ func TestSockets(t *testing.T) {
 			o.Sample = 4
 		}
 		vh := echoVHost(o)
+		unhurried(&vh.Limits)
 		t.Run(e.name+"/server", func(t *testing.T) {
 			leaks(t)
 			vh := vh
