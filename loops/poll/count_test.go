@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,11 +28,17 @@ type bench struct {
 	buf     [1 << 16]byte
 }
 
+// longLimits are on, and do not come to pass in a test, however slow the machine is.
+var longLimits = core.Limits{HandshakeTimeout: time.Hour, TLSTimeout: time.Hour, HeaderIdleTimeout: time.Hour,
+	KeepAliveTimeout: time.Hour, ContentTimeout: time.Hour, PingInterval: time.Hour, PongTimeout: 2 * time.Hour}
+
 func newBench(t testing.TB, conns int) *bench {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	back := poll.Backend(poll.Nested())
-	eng, err := core.New(core.Config{Backend: back, Limits: core.Limits{AcceptBatch: 10}, VHosts: []core.VHost{{Addr: "unix:" + path, Protocols: []core.Protocol{{
+	lim := longLimits
+	lim.AcceptBatch = 10
+	eng, err := core.New(core.Config{Backend: back, Limits: lim, VHosts: []core.VHost{{Addr: "unix:" + path, Protocols: []core.Protocol{{
 		Name: "echo", WS: core.OnMessage(func(_ *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) })}}}}})
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +84,7 @@ func (b *bench) stop() {
 	for _, fd := range b.clients {
 		unix.Close(fd)
 	}
+	b.clients = nil
 	b.eng.Stop(-1)
 	for b.eng.Thread(0).Hosted() {
 		b.loop.Pass(0)

@@ -22,6 +22,7 @@ import (
 
 	"anyloop/core"
 	"anyloop/core/loop/looptest"
+	"anyloop/core/loop/looptest/client"
 	"anyloop/loops/poll"
 )
 
@@ -31,6 +32,7 @@ type stranger struct {
 	name  string
 	serve func(t *testing.T) (addr string)
 	want  func(error) bool
+	limit string // which ends it, and is short therefore
 }
 
 func limited(name string) func(error) bool {
@@ -79,12 +81,12 @@ func answering(s string) func(*testing.T) string {
 }
 
 func closedPort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, free, err := client.Refusing()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(free)
+	return addr
 }
 
 // blackHole listens with a backlog that is full: the kernel drops further SYNs, so
@@ -103,6 +105,7 @@ func blackHole(t *testing.T) string {
 	t.Cleanup(func() { unix.Close(fd) })
 	sa, _ := unix.Getsockname(fd)
 	to := sa.(*unix.SockaddrInet4)
+	full := 0
 	for range 16 {
 		c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
@@ -111,8 +114,10 @@ func blackHole(t *testing.T) string {
 		t.Cleanup(func() { unix.Close(c) })
 		unix.Connect(c, to)
 		p := []unix.PollFd{{Fd: int32(c), Events: unix.POLLOUT}}
-		if n, _ := unix.Poll(p, 100); n == 0 {
-			return fmt.Sprintf("127.0.0.1:%d", to.Port) // this one was not let in, so nobody will be
+		if n, _ := unix.Poll(p, 200); n > 0 {
+			full = 0
+		} else if full++; full == 3 {
+			return fmt.Sprintf("127.0.0.1:%d", to.Port) // none of these was let in, so nobody will be
 		}
 	}
 	t.Skip("this system's backlog has no end")
@@ -137,15 +142,15 @@ func tlsServer(t *testing.T) string {
 }
 
 var strangers = []stranger{
-	{"closed port", closedPort, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
+	{"closed port", closedPort, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }, ""},
 	{"black hole", blackHole, func(err error) bool { // the SYN was not answered
 		return limited("ConnectTimeout")(err) && says("no answer within 500ms")(err)
-	}},
-	{"mute", talking(func(net.Conn) {}), limited("AnswerTimeout")},
-	{"half-open", talking(func(c net.Conn) { c.(*net.TCPConn).CloseWrite() }), says("closed the connection")},
-	{"garbage", answering("\x00\x01\x02\x03 what is this\r\n\r\n"), says("the server does not speak http")},
-	{"HTTP 200", answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"), says("200")},
-	{"wrong accept", answering("HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"), says("accept")},
+	}, "ConnectTimeout"},
+	{"mute", talking(func(net.Conn) {}), limited("AnswerTimeout"), "AnswerTimeout"},
+	{"half-open", talking(func(c net.Conn) { c.(*net.TCPConn).CloseWrite() }), says("closed the connection"), ""},
+	{"garbage", answering("\x00\x01\x02\x03 what is this\r\n\r\n"), says("the server does not speak http"), ""},
+	{"HTTP 200", answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"), says("200"), ""},
+	{"wrong accept", answering("HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"), says("accept"), ""},
 	{"endless header", talking(func(c net.Conn) {
 		io.WriteString(c, "HTTP/1.1 101 x\r\n")
 		for {
@@ -153,7 +158,7 @@ var strangers = []stranger{
 				return
 			}
 		}
-	}), says("header fields too large")},
+	}), says("header fields too large"), ""},
 	{"slow bytes", talking(func(c net.Conn) {
 		slow := time.NewTicker(10 * time.Millisecond)
 		defer slow.Stop()
@@ -163,14 +168,14 @@ var strangers = []stranger{
 				return
 			}
 		}
-	}), limited("AnswerTimeout")},
+	}), limited("AnswerTimeout"), "AnswerTimeout"},
 	{"TLS", tlsServer, func(err error) bool {
 		return errors.Is(err, syscall.ECONNRESET) || says("closed the connection")(err)
-	}},
+	}, ""},
 	{"another's TLS", talking(func(c net.Conn) { // says its ClientHello, as who takes us for a server
 		tls.Client(c, &tls.Config{ServerName: "x"}).Handshake()
-	}), says("the server speaks tls")},
-	{"TLS alert", answering("\x15\x03\x01\x00\x02\x02\x46"), says("the server speaks tls")},
+	}), says("the server speaks tls"), ""},
+	{"TLS alert", answering("\x15\x03\x01\x00\x02\x02\x46"), says("the server speaks tls"), ""},
 }
 
 // attempt hears how one connection ends.
@@ -184,6 +189,15 @@ func (a *attempt) ConnectFailed(_ *core.Conn, err error)         { a.failed <- e
 func (a *attempt) Receive(*core.Conn, core.Fragment) error       { return nil }
 func (a *attempt) Writable(c *core.Conn, w *core.WSWriter) error { return nil }
 
+// short is a limit that ends a connection; on a busy machine others take longer.
+const short = 500 * time.Millisecond
+
+// limitedBy is who dials where a limit is to end it.
+func limitedBy(limit string, lim core.Limits) core.VHost {
+	return core.VHost{Name: "by " + limit, Limits: lim,
+		Protocols: []core.Protocol{{Name: "x", WS: func(*core.Conn) core.WSHandler { return &attempt{} }}}}
+}
+
 // TestFiftyClientsOfStrangers: connections to ports where nobody speaks WebSocket
 // each end in exactly one error, of the right kind, and leave nothing.
 func TestFiftyClientsOfStrangers(t *testing.T) {
@@ -193,8 +207,9 @@ func TestFiftyClientsOfStrangers(t *testing.T) {
 	}
 	files, gos := openFiles(t), runtime.NumGoroutine()
 	eng, err := core.New(core.Config{Backend: poll.Backend(),
-		Limits: core.Limits{ConnectTimeout: 500 * time.Millisecond, AnswerTimeout: 500 * time.Millisecond},
-		VHosts: []core.VHost{{Protocols: []core.Protocol{{Name: "x", WS: func(*core.Conn) core.WSHandler { return &attempt{} }}}}}})
+		Limits: core.Limits{ConnectTimeout: looptest.Bound, AnswerTimeout: looptest.Bound},
+		VHosts: []core.VHost{limitedBy("", core.Limits{}),
+			limitedBy("ConnectTimeout", core.Limits{ConnectTimeout: short}), limitedBy("AnswerTimeout", core.Limits{AnswerTimeout: short})}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +217,8 @@ func TestFiftyClientsOfStrangers(t *testing.T) {
 	for i := range 50 {
 		a := &attempt{failed: make(chan error, 2)}
 		all = append(all, a)
-		if _, err := eng.Thread(0).Dial(eng.VHost("default"), core.Dial{URL: "ws://" + addrs[i%len(addrs)] + "/",
+		vh := eng.VHost("by " + strangers[i%len(addrs)].limit)
+		if _, err := eng.Thread(0).Dial(vh, core.Dial{URL: "ws://" + addrs[i%len(addrs)] + "/",
 			WS: func(*core.Conn) core.WSHandler { return a }}); err != nil {
 			t.Fatal(err)
 		}

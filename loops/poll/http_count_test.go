@@ -78,7 +78,7 @@ func newPageBench(t testing.TB, conns int, m core.Mount) *bench {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	back := poll.Backend(poll.Nested())
-	eng, err := core.New(core.Config{Backend: back, VHosts: []core.VHost{{Addr: "unix:" + path, Mounts: []core.Mount{m}}}})
+	eng, err := core.New(core.Config{Backend: back, Limits: longLimits, VHosts: []core.VHost{{Addr: "unix:" + path, Mounts: []core.Mount{m}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"anyloop/core"
 	"anyloop/core/mount"
 	"anyloop/core/sys"
 )
@@ -45,6 +46,18 @@ conns burst reads writes waits changes
    16     1    16     16     1       0
    16    16    16     16     1       0
 `)
+	got := ""
+	for range 3 { // the kernel may say no for once: when somebody mounts something, or memory is short
+		os.ReadFile(name)
+		if got = uncachedCalls(t, m); got == want {
+			return
+		}
+	}
+	t.Errorf("got\n%s\nwant\n%s", got, want)
+}
+
+// uncachedCalls is the table of what is seen.
+func uncachedCalls(t *testing.T, m core.Mount) string {
 	got := "conns burst reads writes waits changes\n"
 	for _, conns := range []int{1, 16} {
 		b := newPageBench(t, conns, m)
@@ -56,7 +69,5 @@ conns burst reads writes waits changes
 				after.Writes-before.Writes, b.loop.Waits()-waits, after.Changes-before.Changes)
 		}
 	}
-	if strings.TrimSpace(got) != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
+	return strings.TrimSpace(got)
 }

@@ -2,6 +2,7 @@ package poll_test
 
 import (
 	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,23 @@ func TestIdleConnectionCost(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates, too")
 	}
+	mallocs, bytes := idleCost(t)
+	for range 2 { // Go's runtime has 6 KiB for a thread that it starts meanwhile
+		if m, b := idleCost(t); b < bytes {
+			mallocs, bytes = m, b
+		}
+	}
+	t.Logf("%.2f objects, %.1f bytes per connection", mallocs, bytes)
+	if mallocs > 3.1 {
+		t.Errorf("%.2f objects per connection, want 3", mallocs)
+	}
+	if bytes > 308 {
+		t.Errorf("%.1f bytes allocated per connection, want at most 308", bytes)
+	}
+}
+
+// idleCost returns what each of a thousand more takes, in objects and bytes.
+func idleCost(t *testing.T) (mallocs, bytes float64) {
 	const conns, warm = 1000, 64
 	b := newBench(t, warm) // the pools are filled
 	b.round(1)
@@ -24,6 +42,7 @@ func TestIdleConnectionCost(t *testing.T) {
 	}
 	fds := make([]int, 0, conns)
 	p := make([]unix.PollFd, 1)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would empty the pools
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -45,15 +64,10 @@ func TestIdleConnectionCost(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	b.clients = append(b.clients, fds...)
-	mallocs := float64(after.Mallocs-before.Mallocs) / conns
-	bytes := float64(after.TotalAlloc-before.TotalAlloc) / conns
-	t.Logf("%.2f objects, %.1f bytes per connection", mallocs, bytes)
-	if mallocs > 3.1 {
-		t.Errorf("%.2f objects per connection, want 3", mallocs)
-	}
-	if bytes > 308 {
-		t.Errorf("%.1f bytes allocated per connection, want at most 308", bytes)
-	}
+	b.stop()
+	mallocs = float64(after.Mallocs-before.Mallocs) / conns
+	bytes = float64(after.TotalAlloc-before.TotalAlloc) / conns
+	return mallocs, bytes
 }
 
 // quiet is turnUntilQuiet without an allocation.

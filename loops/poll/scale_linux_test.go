@@ -2,6 +2,7 @@ package poll_test
 
 import (
 	"bytes"
+	"math"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -75,6 +76,23 @@ func TestHeapPerConnectionIsFlat(t *testing.T) {
 		many = 4000
 	}
 	raiseFiles(t, 2*many+400) // both ends are here
+	// A piece of each table, 3 KiB together, that some just begin is shared by those
+	// who follow; and Go's runtime has 6 KiB for a thread that it starts meanwhile. It
+	// may start several.
+	first, further := heapEach(t, few, many)
+	for n := 1; n < 3 && math.Abs(first-further) > 16; n++ {
+		first, further = heapEach(t, few, many)
+	}
+	if math.Abs(first-further) > 16 {
+		t.Errorf("%.1f bytes each for the first %d, but %.1f for further %d", first, few, further, many-few)
+	}
+	if most := 400.; !raceEnabled && (further < 100 || further > most) {
+		t.Errorf("%.1f bytes each, expected 100 to %.0f", further, most)
+	}
+}
+
+// heapEach returns what each of few takes of the heap, and each of those who follow.
+func heapEach(t *testing.T, few, many int) (first, further float64) {
 	b := newBench(t, 64)
 	b.clients = slices.Grow(b.clients, many+64)
 	b.crowd(64) // the pools are filled, for as many at a time
@@ -90,16 +108,10 @@ func TestHeapPerConnectionIsFlat(t *testing.T) {
 	some := live()
 	b.crowd(many - few)
 	all := live()
-	first, further := float64(some-none)/float64(few), float64(all-some)/float64(many-few)
+	first, further = float64(some-none)/float64(few), float64(all-some)/float64(many-few)
 	t.Logf("%.1f bytes each for the first %d, %.1f for further %d", first, few, further, many-few)
-	// A piece of each table, 3 KiB together, that some just begin is shared by those
-	// who follow; and Go's runtime has 6 KiB for a thread that it starts meanwhile.
-	if d := first - further; d > 16 || d < -16 {
-		t.Errorf("%.1f bytes each for the first %d, but %.1f for further %d", first, few, further, many-few)
-	}
-	if most := 400.; !raceEnabled && (further < 100 || further > most) {
-		t.Errorf("%.1f bytes each, expected 100 to %.0f", further, most)
-	}
+	b.stop()
+	return first, further
 }
 
 // counted are loops that count their turns.
@@ -181,7 +193,12 @@ func TestIdleConnectionsMakeNoTurns(t *testing.T) {
 			echo(t, clock)
 		}
 	}
-	tick(200) // the loop goes to sleep
+	for n := 0; n < 50; n++ { // the loop goes to sleep
+		was := back.turns.Load()
+		if tick(200); back.turns.Load() == was {
+			break
+		}
+	}
 	before := back.turns.Load()
 	tick(2000)
 	turns, asked := back.turns.Load()-before, time.Duration(back.asked.Load())

@@ -64,7 +64,7 @@ func TestThreads_23(t *testing.T) {
 		const threads, conns = 4, 400
 		var mu sync.Mutex
 		woken := map[int]int{}
-		eng, err := core.New(core.Config{Backend: poll.Backend(), Threads: threads, ReusePort: reuse, VHosts: []core.VHost{{
+		eng, err := core.New(core.Config{Backend: poll.Backend(), Threads: threads, ReusePort: reuse, Limits: longLimits, VHosts: []core.VHost{{
 			Addr: "127.0.0.1:0", Protocols: []core.Protocol{{
 				Name: "g",
 				WS: func(c *core.Conn) core.WSHandler {
@@ -180,7 +180,9 @@ func TestGrantedThreads(t *testing.T) {
 // further connections wait in the listener's queue, and come in one for one.
 func TestLimitsArePerThread(t *testing.T) {
 	const threads, each = 3, 4
-	eng, err := core.New(core.Config{Backend: poll.Backend(), Threads: threads, Limits: core.Limits{MaxConns: each}, VHosts: []core.VHost{{
+	lim := longLimits
+	lim.MaxConns = each
+	eng, err := core.New(core.Config{Backend: poll.Backend(), Threads: threads, Limits: lim, VHosts: []core.VHost{{
 		Addr: "127.0.0.1:0", Protocols: []core.Protocol{{Name: "g", WS: func(c *core.Conn) core.WSHandler {
 			return &guarded{t: t, out: core.NewOutbox(c, core.PauseSource)}
 		}}}}}})

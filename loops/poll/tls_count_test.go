@@ -62,7 +62,9 @@ func tlsEngine(t testing.TB, addr string, o core.TLS, lim core.Limits) *tlsBench
 func newTLSBench(t testing.TB, conns int, o core.TLS) *tlsBench {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
-	b := tlsEngine(t, "unix:"+path, o, core.Limits{AcceptBatch: 10, ShakeBatch: -1})
+	lim := longLimits
+	lim.AcceptBatch, lim.ShakeBatch = 10, -1
+	b := tlsEngine(t, "unix:"+path, o, lim)
 	for range conns {
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		if err == nil {

@@ -34,7 +34,7 @@ func (b *tlsBench) tcpClient() int {
 // until turns the loop until cond holds: what is sent on TCP arrives in its own time.
 func (b *tlsBench) until(what string, cond func(core.Stats) bool) {
 	b.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !cond(b.eng.Stats()); {
+	for end := time.Now().Add(time.Minute); !cond(b.eng.Stats()); {
 		if time.Now().After(end) {
 			b.t.Fatalf("never: %s; %+v", what, b.eng.Stats())
 		}
@@ -54,7 +54,7 @@ func (b *tlsBench) readable() bool {
 // client's own queue of what was not acknowledged is empty then.
 func (b *tlsBench) arrived(fd int) {
 	b.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); ; runtime.Gosched() {
 		left, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 		if err != nil {
 			b.t.Fatal(err)
@@ -96,7 +96,7 @@ func (b *tlsBench) half(hello []byte) (fd int) {
 // TestHalfAHelloStaysInTheKernel: nothing of it is read and the loop sleeps; then the
 // rest is noticed, and the handshake read whole.
 func TestHalfAHelloStaysInTheKernel(t *testing.T) {
-	b := tlsEngine(t, "127.0.0.1:0", core.TLS{MinVersion: tls.VersionTLS13}, core.Limits{})
+	b := tlsEngine(t, "127.0.0.1:0", core.TLS{MinVersion: tls.VersionTLS13}, longLimits)
 	hello, s := b.hello()
 	s.Abort()
 	for i, n := range []int{1, 4, 5, 6, len(hello) / 2, len(hello) - 1} {
@@ -118,7 +118,7 @@ func TestHalfAHelloStaysInTheKernel(t *testing.T) {
 
 // TestHalfAHelloEnds: FIN and RST behind a part of a hello are noticed at once.
 func TestHalfAHelloEnds(t *testing.T) {
-	b := tlsEngine(t, "127.0.0.1:0", core.TLS{}, core.Limits{})
+	b := tlsEngine(t, "127.0.0.1:0", core.TLS{}, longLimits)
 	hello, s := b.hello()
 	s.Abort()
 	for _, n := range []int{0, 1, 5, len(hello) / 2} {
@@ -148,7 +148,7 @@ func TestHalfAHelloHoldsNothing(t *testing.T) {
 		}
 		return (heapInUse() - before) / n
 	}
-	b := tlsEngine(t, "127.0.0.1:0", core.TLS{}, core.Limits{})
+	b := tlsEngine(t, "127.0.0.1:0", core.TLS{}, longLimits)
 	hello, s := b.hello()
 	s.Abort()
 	plain := newPlainTCP(t)
@@ -171,7 +171,7 @@ func heapInUse() int64 {
 func newPlainTCP(t testing.TB) *tlsBench {
 	t.Helper()
 	back := poll.Backend(poll.Nested())
-	eng, err := core.New(core.Config{Backend: back, VHosts: []core.VHost{{Addr: "127.0.0.1:0", Protocols: []core.Protocol{{
+	eng, err := core.New(core.Config{Backend: back, Limits: longLimits, VHosts: []core.VHost{{Addr: "127.0.0.1:0", Protocols: []core.Protocol{{
 		Name: "echo", WS: core.OnMessage(func(_ *core.Conn, m core.Message, out *core.Outbox) error { return out.Send(m) })}}}}})
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,9 @@ func newPlainTCP(t testing.TB) *tlsBench {
 
 // TestAdoptSocketWithPartOfAHello: what was read before is not looked for in the kernel.
 func TestAdoptSocketWithPartOfAHello(t *testing.T) {
-	b := tlsEngine(t, "", core.TLS{MinVersion: tls.VersionTLS13}, core.Limits{ShakeBatch: -1})
+	lim := longLimits
+	lim.ShakeBatch = -1
+	b := tlsEngine(t, "", core.TLS{MinVersion: tls.VersionTLS13}, lim)
 	b.loop.Pass(0)
 	probe, s := b.hello()
 	s.Abort()

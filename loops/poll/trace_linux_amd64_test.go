@@ -61,8 +61,9 @@ write 1
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer cmd.Process.Release() // it is buried below, so that Wait does not give back what it holds of it
 	defer cmd.Wait()
-	stop := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	stop := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
 	defer stop.Stop()
 
 	tr := tracer{calls: map[string]int{}, accepted: map[uint64]bool{}, inside: map[int]uint64{}}
@@ -101,7 +102,7 @@ func comeAndGo(addr string, conns int) error {
 		if err != nil {
 			return err
 		}
-		c.SetDeadline(time.Now().Add(30 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		if _, err = c.Write(upgradeRequest); err != nil {
 			return err
 		}
