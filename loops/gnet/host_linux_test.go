@@ -114,7 +114,7 @@ func (h *host) stop() {
 	}
 }
 
-const bound = 20 * time.Second
+const bound = time.Minute
 
 // dial connects and upgrades.
 func (h *host) dial() (fd int) {

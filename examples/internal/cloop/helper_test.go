@@ -25,7 +25,7 @@ import (
 )
 
 // far is how long the tests wait for what must happen: only a hang needs it.
-const far = 5 * looptest.Bound
+const far = 2 * looptest.Bound
 
 var warm sync.Once
 

@@ -154,6 +154,7 @@ func TestDefectOnTickRunsElsewhere(t *testing.T) {
 	}))
 	webSocket(t, vh.Addr())
 	pong(t, p.dial(), "x")
+	until(t, "the program's tick", func() bool { return tick0.Load() != 0 })
 	if c, g, k := core0.Load(), gnet0.Load(), tick0.Load(); c != g || c == k || k == 0 {
 		t.Errorf("core on goroutine %d, the program on %d, its tick on %d", c, g, k)
 	}

@@ -121,7 +121,7 @@ func sender(n, size int, end bool) *calls {
 
 // TestDefectCloseTruncates: what is written before a close arrives, however much.
 func TestDefectCloseTruncates(t *testing.T) {
-	s := serve(t, core.Limits{FlushTimeout: looptest.Bound, WriteLimit: 64 << 20}, handler(sender(1, 64<<20, true)))
+	s := serve(t, core.Limits{FlushTimeout: looptest.Bound, CloseTimeout: looptest.Bound, WriteLimit: 64 << 20}, handler(sender(1, 64<<20, true)))
 	c := dial(t, s.addr)
 	if err := c.Upgrade(""); err != nil {
 		t.Fatal(err)
@@ -366,9 +366,7 @@ func TestDefectWriteThatFailsCloses(t *testing.T) {
 			t.Fatal("an end is not told")
 		}
 	}
-	if n := s.stats(t).Conns; n != 0 {
-		t.Errorf("%d connections are left", n)
-	}
+	until(t, "no connection is left", func() bool { return s.stats(t).Conns == 0 })
 	select {
 	case err := <-closed:
 		t.Errorf("an end is told twice: %v", err)
