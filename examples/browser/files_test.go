@@ -9,7 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
+
+// keepAlive is how long the server keeps a connection that says nothing.
+const keepAlive = 5 * time.Second
 
 // A browser asks for the files of a page over a few connections, one after the
 // other. A connection that goes deaf after an answer costs a keep-alive limit
@@ -23,6 +27,7 @@ func TestBrowserFilesComeOverOneConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var last time.Time // before the last answer
 	for i, file := range files {
 		reused := false
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
@@ -32,6 +37,7 @@ func TestBrowserFilesComeOverOneConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		asked := time.Now()
 		response, err := client.Do(request)
 		if err != nil {
 			t.Fatal(err)
@@ -42,9 +48,11 @@ func TestBrowserFilesComeOverOneConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkFile(t, file.Name(), response, got)
-		if i > 0 && !reused {
+		// Of a machine that stood still the connection may not have waited.
+		if i > 0 && !reused && time.Since(last) < keepAlive {
 			t.Fatalf("%s needed another connection", file.Name())
 		}
+		last = asked
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // waitWithin bounds every wait for something to show on a page. It is far
 // above what a healthy server needs: a test ends when the thing shows.
-const waitWithin = 30 * time.Second
+const waitWithin = time.Minute
 
 // browser is the one Chromium of all tests; each test opens tabs in it.
 var browser struct {

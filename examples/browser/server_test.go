@@ -12,12 +12,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"anyloop/core/loop/looptest/client"
 )
 
 // readyWithin bounds every wait for the server, and stopWithin its goodbye.
 const (
-	readyWithin = 15 * time.Second
-	stopWithin  = 10 * time.Second
+	readyWithin = time.Minute
+	stopWithin  = time.Minute
 )
 
 var (
@@ -83,15 +85,15 @@ func startServerAt(t *testing.T, scheme string) *server {
 	return s
 }
 
-// freeAddr is a loopback address that nobody listens on.
+// freeAddr is a loopback address that nobody listens on, nor is given while the server
+// is down.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := client.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // url is the address of the page, with an optional query.

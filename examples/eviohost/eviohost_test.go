@@ -76,7 +76,7 @@ func TestFirstBytesDecide(t *testing.T) {
 func TestCurlGetsThePage(t *testing.T) {
 	curl := try.Need(t, "curl", "curl")
 	url := "http://" + start(t) + "/"
-	out, err := exec.Command(curl, "-sS", "-m", "30", "-i", url, url).CombinedOutput()
+	out, err := exec.Command(curl, "-sS", "-m", "50", "-i", url, url).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

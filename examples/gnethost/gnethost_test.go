@@ -74,7 +74,7 @@ func TestFirstBytesDecide(t *testing.T) {
 // TestCurlGetsThePage: on the same port.
 func TestCurlGetsThePage(t *testing.T) {
 	curl := try.Need(t, "curl", "curl")
-	out, err := exec.Command(curl, "-sS", "-m", "30", "-i", "--unix-socket", start(t), "http://board/", "http://board/").CombinedOutput()
+	out, err := exec.Command(curl, "-sS", "-m", "50", "-i", "--unix-socket", start(t), "http://board/", "http://board/").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

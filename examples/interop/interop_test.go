@@ -16,13 +16,13 @@ func TestInteropCurl(t *testing.T) {
 	for _, loop := range loops {
 		t.Run(loop, func(t *testing.T) {
 			base := "http://" + start(t, "server", "-loop", loop, "-log", "warn")
-			page := output(t, "", nil, curl, "-sS", "-i", "--max-time", "20", base+"/")
+			page := output(t, "", nil, curl, "-sS", "-i", "--max-time", "50", base+"/")
 			for _, want := range []string{"HTTP/1.1 200 OK", "content-type: text/html", "etag:", "<canvas"} {
 				if !strings.Contains(page, want) {
 					t.Errorf("the page lacks %q:\n%.600s", want, page)
 				}
 			}
-			head := output(t, "", nil, curl, "-sS", "-I", "--max-time", "20", base+"/")
+			head := output(t, "", nil, curl, "-sS", "-I", "--max-time", "50", base+"/")
 			if !strings.Contains(head, "200 OK") || strings.Contains(head, "<canvas") {
 				t.Errorf("HEAD: %s", head)
 			}
@@ -32,13 +32,13 @@ func TestInteropCurl(t *testing.T) {
 				"/%2e%2e/%2e%2e/etc/shadow": "404",
 				"/%":                        "403",
 			} {
-				got := output(t, "", nil, curl, "-sS", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "20", base+url)
+				got := output(t, "", nil, curl, "-sS", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "50", base+url)
 				if got != want {
 					t.Errorf("%s: status %s, want %s", url, got, want)
 				}
 			}
 			// Eight requests over one connection.
-			args := []string{curl, "-sS", "--max-time", "20", "-w", "%{num_connects} "}
+			args := []string{curl, "-sS", "--max-time", "50", "-w", "%{num_connects} "}
 			for range 8 {
 				args = append(args, "-o", "/dev/null", base+"/")
 			}

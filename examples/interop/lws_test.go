@@ -3,12 +3,12 @@ package interop
 import (
 	"net"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"anyloop/core"
+	"anyloop/core/loop/looptest/client"
 	"anyloop/examples/internal/tap"
 	"anyloop/examples/internal/try"
 )
@@ -50,18 +50,16 @@ func TestLibwebsocketsServer(t *testing.T) {
 // lwsServer runs the test server on a free port until the test ends.
 func lwsServer(t *testing.T, path string, flags ...string) (addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := client.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := ln.Addr().(*net.TCPAddr).Port
-	ln.Close()
-	cmd := exec.Command(path, append(flags, "--port="+strconv.Itoa(port))...)
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command(path, append(flags, "--port="+port)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	for end := time.Now().Add(bound); ; {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -71,5 +69,6 @@ func lwsServer(t *testing.T, path string, flags ...string) (addr string) {
 		if time.Now().After(end) {
 			t.Fatalf("the server does not listen: %v", err)
 		}
+		time.Sleep(10 * time.Millisecond) // it needs the processor more
 	}
 }

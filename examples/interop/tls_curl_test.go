@@ -42,16 +42,16 @@ func TestCurlTLSOnEveryLoop(t *testing.T) {
 	for _, loop := range loops {
 		t.Run(loop, func(t *testing.T) {
 			base := "https://" + start(t, "server", "-loop", loop, "-log", "warn", "-tls-cert", cert.CertFile, "-tls-key", cert.KeyFile)
-			page := output(t, "", nil, curl, "-sS", "-i", "--max-time", "20", "--cacert", ca.CertFile, base+"/")
+			page := output(t, "", nil, curl, "-sS", "-i", "--max-time", "50", "--cacert", ca.CertFile, base+"/")
 			wants(t, page, "HTTP/1.1 200 OK", "content-type: text/html", "<canvas")
-			args := []string{curl, "-sS", "--max-time", "20", "--cacert", ca.CertFile, "-w", "%{num_connects} "}
+			args := []string{curl, "-sS", "--max-time", "50", "--cacert", ca.CertFile, "-w", "%{num_connects} "}
 			for range 8 {
 				args = append(args, "-o", "/dev/null", base+"/")
 			}
 			if got := output(t, "", nil, args...); got != "1 0 0 0 0 0 0 0 " {
 				t.Errorf("connections made by each of 8 requests: %.100q", got)
 			}
-			if status, out := try.Status(t, nil, curl, "-sS", "--max-time", "20", base+"/"); status != 60 {
+			if status, out := try.Status(t, nil, curl, "-sS", "--max-time", "50", base+"/"); status != 60 {
 				t.Errorf("without the authority: status %d: %s", status, out)
 			}
 		})

@@ -78,7 +78,7 @@ func TestTLSFlagPlain(t *testing.T) {
 			flags = append(flags, "-tls-plain", policy)
 		}
 		addr := start(t, "server", flags...)
-		_, out := try.Status(t, nil, curl, "-s", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code}", "http://"+addr+"/")
+		_, out := try.Status(t, nil, curl, "-s", "--max-time", "50", "-o", "/dev/null", "-w", "%{http_code}", "http://"+addr+"/")
 		if out != want {
 			t.Errorf("-tls-plain %s: status %s, want %s", policy, out, want)
 		}

@@ -13,7 +13,7 @@ import (
 func Engine(t testing.TB, vhs ...core.VHost) *core.Engine {
 	t.Helper()
 	eng, err := core.New(core.Config{Backend: poll.Backend(), VHosts: vhs,
-		Limits: core.Limits{OutboxBytes: 4 << 20}})
+		Limits: unhurried(core.Limits{OutboxBytes: 4 << 20})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,6 +30,18 @@ func Engine(t testing.TB, vhs ...core.VHost) *core.Engine {
 		}
 	})
 	return eng
+}
+
+// unhurried sets limits of time that no test is about far above what anything takes:
+// peers are other programs, on a machine that may be busy. Those of a goodbye are
+// shorter, since the test's end waits for peers that give none.
+func unhurried(l core.Limits) core.Limits {
+	l.ConnectTimeout, l.AnswerTimeout = Bound, Bound
+	l.TLSTimeout, l.HandshakeTimeout, l.HeaderIdleTimeout = Bound, Bound, Bound
+	l.KeepAliveTimeout, l.ContentTimeout = Bound, Bound
+	l.FlushTimeout, l.CloseTimeout = Bound/3, Bound/3
+	l.PingInterval, l.PongTimeout = 5*Bound, 10*Bound
+	return l
 }
 
 // Ended is a handler that tells how its connection ended, and is otherwise what it

@@ -3,11 +3,12 @@ package try
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"anyloop/core/loop/looptest/client"
 )
 
 // Status runs a program to its end, with what it is to read, and returns its exit
@@ -54,15 +55,16 @@ func pipe(t testing.TB) (r, w *os.File) {
 	return r, w
 }
 
-// Closed returns an address of the loopback on which nobody listens.
+// Closed returns an address of the loopback on which nobody listens while the test
+// runs.
 func Closed(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, free, err := client.Refusing()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(free)
+	return addr
 }
 
 // Lacks returns what of want is not in s, in this order.

@@ -26,10 +26,13 @@ type Talking struct {
 	over bool
 }
 
+// talkWithin is how long a conversation may take, of which some are long.
+const talkWithin = 5 * Bound
+
 // Talk starts a program; it is killed at the test's end, or when it takes too long.
 func Talk(t testing.TB, argv ...string) *Talking {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), Bound)
+	ctx, cancel := context.WithTimeout(context.Background(), talkWithin)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
