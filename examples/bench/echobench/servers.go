@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"anyloop/core/loop/looptest/client"
 	"anyloop/examples/bench/internal/peer"
 	"anyloop/examples/bench/internal/plain"
 	"anyloop/examples/bench/internal/proc"
@@ -151,16 +152,13 @@ func (b *bench) find(name string) (*server, error) {
 
 // up starts a server and waits until it accepts.
 func (b *bench) up(s *server, r *row) (p process, addr string, err error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
+	if addr, err = client.FreePort(); err != nil {
 		return nil, "", err
 	}
-	addr = l.Addr().String() // free, and very likely so a moment later
-	l.Close()
 	if p, err = s.start(b, r, addr); err != nil {
 		return nil, "", err
 	}
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		c, err := net.Dial("tcp4", addr)
 		if err == nil {
 			return p, addr, c.Close()

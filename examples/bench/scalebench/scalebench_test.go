@@ -20,9 +20,19 @@ func TestMain(m *testing.M) {
 
 // TestScale: the command checks itself; this runs it small.
 func TestScale(t *testing.T) {
-	o := options{servers: counted + ";gnet", levels: "200,400", idle: 50 * time.Millisecond, patience: 20 * time.Second}
+	o := options{servers: counted + ";gnet", levels: "200,400", idle: 50 * time.Millisecond, patience: time.Minute}
 	var b strings.Builder
-	if err := o.print(&b); err != nil && !(raceEnabled && strings.Contains(err.Error(), "of the heap")) {
+	err := o.print(&b)
+	// With so few connections a thread that Go's runtime starts meanwhile shows in the
+	// heap of each, and a signal to one among turns: but not every time.
+	for range 2 {
+		if err == nil || !strings.Contains(err.Error(), "of the heap") && !strings.Contains(err.Error(), "turns of the loop") {
+			break
+		}
+		b.Reset()
+		err = o.print(&b)
+	}
+	if err != nil && !(raceEnabled && strings.Contains(err.Error(), "of the heap")) {
 		t.Fatal(err)
 	}
 	for _, row := range []string{"| " + counted + " | 0 | ", "| " + counted + " | 400 | ", "| gnet | 200 | "} {

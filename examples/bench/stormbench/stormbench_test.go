@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 func small() *options {
 	return &options{
 		servers: "ours-poll,gnet", rounds: 1, steady: 10, rate: 500, quiet: 50 * time.Millisecond, storm: 300, parallel: 100,
-		conns: 8, full: 50 * time.Millisecond, open: 50 * time.Millisecond, greed: 100 * time.Millisecond, patience: 20 * time.Second,
+		conns: 8, full: 50 * time.Millisecond, open: 50 * time.Millisecond, greed: 100 * time.Millisecond, patience: time.Minute,
 	}
 }
 

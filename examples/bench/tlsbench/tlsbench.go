@@ -118,7 +118,7 @@ func (s *side) memory() (u serve.Usage, err error) {
 
 // settle waits until the server has so many connections.
 func (s *side) settle(conns int) error {
-	for until := time.Now().Add(20 * time.Second); ; {
+	for until := time.Now().Add(time.Minute); ; {
 		u, err := s.usage()
 		if err != nil || u.Conns == conns {
 			return err

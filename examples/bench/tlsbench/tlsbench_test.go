@@ -90,8 +90,11 @@ func TestNothingIsLeft(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+		for end := time.Now().Add(time.Minute); err == nil && after.Goroutines > before.Goroutines && time.Now().Before(end); {
+			after, err = s.memory() // one may be on its way out yet
+		}
 		st := after.Stats
-		if after.Goroutines != before.Goroutines || st.Shaking != 0 || st.Adds-st.Dels != before.Stats.Adds-before.Stats.Dels-warm {
+		if after.Goroutines > before.Goroutines || st.Shaking != 0 || st.Adds-st.Dels != before.Stats.Adds-before.Stats.Dels-warm {
 			t.Errorf("%s: %d goroutines, %d before; %d handshakes; %d descriptors in the loop", srv.name,
 				after.Goroutines, before.Goroutines, st.Shaking, st.Adds-st.Dels)
 		}

@@ -29,7 +29,7 @@ func (notNow) Temporary() bool { return true }
 var errNotNow = notNow{}
 
 // patience is how long a peer may keep silent: a bound on a hang.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var errSilent = errors.New("the server says nothing")
 

@@ -48,7 +48,7 @@ type loop struct {
 
 // patience is how long a server may keep silent unless Work says otherwise: a bound
 // on a hang.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var errSilent = errors.New("the server says nothing")
 

@@ -36,7 +36,7 @@ type Work struct {
 	Path   string // Get
 	Body   []byte // Get: what must come
 
-	Patience time.Duration // how long the server may keep silent; 0 is 20 seconds
+	Patience time.Duration // how long the server may keep silent; 0 is a minute
 }
 
 // Slice is what came of a slice of time. All that was begun in it has ended in it.

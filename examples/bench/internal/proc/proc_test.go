@@ -87,9 +87,9 @@ func TestNobodyIsLeft(t *testing.T) {
 	defer unix.Close(fd)
 	c.Kill()
 	end := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} // when it has ended, whoever waits for it
-	n, err := unix.Poll(end, 20_000)
+	n, err := unix.Poll(end, 60_000)
 	for err == unix.EINTR {
-		n, err = unix.Poll(end, 20_000)
+		n, err = unix.Poll(end, 60_000)
 	}
 	if n != 1 {
 		syscall.Kill(pid, syscall.SIGKILL)

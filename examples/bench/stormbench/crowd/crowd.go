@@ -35,7 +35,7 @@ type Span struct{ From, To int64 }
 func (s Span) Length() time.Duration { return time.Duration(s.To - s.From) }
 
 // patience is how long a server may keep silent: a bound on a hang.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var errSilent = errors.New("the server says nothing")
 

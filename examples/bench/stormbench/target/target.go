@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"anyloop/core/loop/looptest/client"
 	"anyloop/examples/bench/internal/peer"
 	"anyloop/examples/bench/internal/proc"
 	"anyloop/examples/internal/app"
@@ -82,12 +83,11 @@ func (b *Builder) build() error {
 // Start starts a server on its core: examples/echo if the name is "ours-" and a loop's,
 // or a peer.
 func (b *Builder) Start(name string) (*Server, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	addr, err := client.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Name: name, Addr: l.Addr().String()} // free, and very likely so a moment later
-	l.Close()
+	s := &Server{Name: name, Addr: addr}
 	on, ours := strings.CutPrefix(name, "ours-")
 	switch {
 	case ours:
@@ -110,7 +110,7 @@ func (b *Builder) Start(name string) (*Server, error) {
 
 // listens waits until the server does.
 func (s *Server) listens() error {
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		c, err := net.Dial("tcp4", s.Addr)
 		if err == nil {
 			return c.Close()
