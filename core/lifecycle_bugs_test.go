@@ -124,3 +124,42 @@ func TestInitAdoptsAFile(t *testing.T) {
 		t.Errorf("%d files", len(files))
 	}
 }
+
+// Destroy comes behind the sockets also at the engine's end, when they have not come
+// to the thread that was to listen: it was detached, and much is posted to it.
+func TestDestroyAfterSocketsThatNeverArrived(t *testing.T) {
+	w := newWorld(t, sim.Options{}, core.Config{Threads: 2, Limits: core.Limits{PostBatch: 1}, VHosts: []core.VHost{httpVHost()}})
+	w.k.Drive()
+	w.eng.Detach()
+	for range 5 {
+		w.eng.Thread(0).Post(func() {})
+	}
+	const addr = "10.9.9.9:80"
+	destroyed := 0
+	late := core.VHost{Name: "late", Addr: addr, Protocols: []core.Protocol{{Name: "t", HTTP: httpVHost().Protocols[0].HTTP,
+		Destroy: func(*core.VirtualHost) {
+			destroyed++
+			fd, _, err := w.k.Listen("tcp", addr)
+			if err != nil {
+				t.Errorf("in Destroy: %v", err)
+				return
+			}
+			w.k.Close(fd)
+		}}}}
+	if _, err := w.eng.AddVHost(late); err != nil {
+		t.Fatal(err)
+	}
+	w.eng.Stop(-1)
+	if err := w.eng.Attach(w.k); err != nil {
+		t.Fatal(err)
+	}
+	w.k.Drive()
+	select {
+	case <-w.eng.Done():
+	default:
+		t.Error("the engine has not ended")
+	}
+	if s := w.log.String(); destroyed != 1 || strings.Contains(s, "lost") {
+		t.Errorf("%d Destroy; the log: %s", destroyed, s)
+	}
+}

@@ -37,6 +37,7 @@ type site struct {
 	waits *waiting       // not nil: it does not listen yet
 	alien io.Closer      // the listener of an engine that accepts by itself
 	held  []*VirtualHost // removed; their Destroy awaits the end of the sockets
+	late  []sock         // on their way to their threads
 }
 
 // siteNames is replaced as a whole, since any thread reads it.
@@ -158,7 +159,7 @@ func (s *site) watchAll(socks []sock) (left []sock, err error) {
 	e := s.eng
 	for i, sk := range socks {
 		if e.started.Load() && len(e.threads) > 1 {
-			err = sk.th.post(func() { s.watchLate(sk) }, false)
+			err = s.send(sk)
 		} else {
 			err = s.watch(sk)
 		}
@@ -222,18 +223,6 @@ func (s *site) watch(sk sock) error {
 	}
 	r.on = true
 	return nil
-}
-
-// watchLate is watch when nobody waits for the answer any more.
-func (s *site) watchLate(sk sock) {
-	err := error(ErrStopped)
-	if sk.th.end.phase == endNot {
-		err = s.watch(sk)
-	}
-	if err != nil {
-		s.eng.log.Error("a listening socket is lost", "addr", s.bound, "thread", sk.th.index, "err", err)
-		s.closeSocks([]sock{sk})
-	}
 }
 
 // first returns the vhost that serves unknown names.

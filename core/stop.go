@@ -207,6 +207,9 @@ func (en *ending) step(th *Thread) {
 	if int(e.drained.Add(1)) < len(e.threads) {
 		return
 	}
+	for _, s := range e.listening() {
+		s.closeLate(th)
+	}
 	for _, vh := range e.vhosts() {
 		vh.destroy()
 	}
