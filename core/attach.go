@@ -93,7 +93,7 @@ func (th *Thread) reattach(b loop.Backend) error {
 		return fmt.Errorf("core: thread %d: %w", th.index, err)
 	}
 	for _, l := range th.links() {
-		if !l.is(lfParked) {
+		if !l.is(lfParked) || l.is(lfDead) { // one that ends may be who calls, in its Closed
 			continue
 		}
 		if err := l.watch(l.wants()); err != nil {

@@ -163,3 +163,74 @@ func TestDestroyAfterSocketsThatNeverArrived(t *testing.T) {
 		t.Errorf("%d Destroy; the log: %s", destroyed, s)
 	}
 }
+
+// goner detaches its thread when it is readable, ends, and attaches it in its Closed.
+type goner struct{ w *world }
+
+func (h *goner) Readable(c *core.Conn, _ *core.File) error {
+	c.Thread().Detach()
+	return core.ErrDrop
+}
+func (*goner) Writable(*core.Conn, *core.File) error { return nil }
+func (h *goner) Closed(*core.Conn, error) {
+	if err := h.w.eng.Attach(h.w.k); err != nil {
+		h.w.t.Error(err)
+	}
+}
+
+// The next loop is not told of a descriptor that is about to be closed.
+func TestAttachInClosedLeavesTheDeadAlone(t *testing.T) {
+	var w *world
+	vh := httpVHost()
+	vh.Protocols = append(vh.Protocols, core.Protocol{Name: "f", File: func(*core.Conn) core.FileHandler { return &goner{w} }})
+	w = newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{vh}})
+	w.k.Drive()
+	fd, p := w.k.Pipe()
+	if _, err := w.eng.Thread(0).AdoptFile(fd, w.eng.VHost("default"), "f"); err != nil {
+		t.Fatal(err)
+	}
+	p.WriteString("x")
+	w.k.Drive()
+	if !w.eng.Thread(0).Hosted() || !p.Gone() {
+		t.Errorf("attached: %v; the file is closed: %v", w.eng.Thread(0).Hosted(), p.Gone())
+	}
+	if st := w.eng.Stats(); st.Adds-st.Dels != uint64(w.k.Watched()) {
+		t.Errorf("%d Adds, %d Dels, %d are watched", st.Adds, st.Dels, w.k.Watched())
+	}
+	if v := w.k.Violations(); len(v) > 0 {
+		t.Error(v)
+	}
+}
+
+// A vhost that cannot be brought up takes nothing while it is destroyed.
+func TestAVHostThatFailsTakesNothing(t *testing.T) {
+	k := &refusing{Kernel: sim.New(sim.Options{})}
+	eng, err := core.New(core.Config{Backend: k, VHosts: []core.VHost{httpVHost()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Drive()
+	destroyed := false
+	late := core.VHost{Name: "late", Addr: "late:80", Protocols: []core.Protocol{{Name: "f",
+		File: func(*core.Conn) core.FileHandler { return &sink{} },
+		Destroy: func(vh *core.VirtualHost) {
+			k.add, destroyed = nil, true
+			fd, p := k.Pipe()
+			if _, err := eng.Thread(0).AdoptFile(fd, vh, "f"); !errors.Is(err, core.ErrStopped) {
+				t.Errorf("in Destroy: %v", err)
+			}
+			k.Close(fd)
+			p.Close()
+		}}}}
+	k.add = errors.New("no room")
+	if _, err := eng.AddVHost(late); err == nil || !destroyed {
+		t.Errorf("%v; destroyed: %v", err, destroyed)
+	}
+	eng.Stop(-1)
+	k.Drive()
+	select {
+	case <-eng.Done():
+	default:
+		t.Error("the engine has not ended")
+	}
+}

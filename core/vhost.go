@@ -151,6 +151,7 @@ func (e *Engine) bringUp(vh *VirtualHost) error {
 		}
 	}
 	if err := e.serve(vh, socks); err != nil {
+		vh.leaving.Store(true) // nothing comes to it any more
 		vh.destroy()
 		return err
 	}
