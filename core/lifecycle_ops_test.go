@@ -136,20 +136,22 @@ func (s *aLife) remove() {
 	}
 	if !p.removed {
 		p.removed = true
-		p.alone = s.on(p.addr) == 0
+		p.alone = !s.others(p)
 	}
 	s.note("%s leaves %q", p.vh.Name(), p.addr)
 	p.vh.Remove()
 }
 
-// on counts the vhosts on an address.
-func (s *aLife) on(addr string) (n int) {
-	for _, p := range s.places {
-		if p.addr == addr && !p.removed {
-			n++
+// others reports whether there is another vhost on p's address. One that is removed is
+// there until its Destroy: it may have sockets of its own, if those of p were lost, and
+// keeps them while the thread that is to close them is detached.
+func (s *aLife) others(p *place) bool {
+	for _, o := range s.places {
+		if o != p && o.addr == p.addr && (o.vh != nil || o.adding) && o.destroys == 0 {
+			return true
 		}
 	}
-	return n
+	return false
 }
 
 // listens asks the kernel.
