@@ -103,7 +103,7 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("core: panic in %s: %v", e.Callback, e.Value)
 }
 
-// errShutdown is what Closed reports when the engine stops.
+// errShutdown is what Closed reports when the engine stops or the vhost is removed.
 var errShutdown = fmt.Errorf("core: closed by Stop: %w", plain{ErrStopped})
 
 // plain is an error inside a text that begins with a prefix already: it goes without its

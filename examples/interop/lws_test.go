@@ -69,6 +69,5 @@ func lwsServer(t *testing.T, path string, flags ...string) (addr string) {
 		if time.Now().After(end) {
 			t.Fatalf("the server does not listen: %v", err)
 		}
-		time.Sleep(10 * time.Millisecond) // it needs the processor more
 	}
 }

@@ -37,7 +37,7 @@ func TestStreamsOverMock(t *testing.T) {
 	fds, routines := stock()
 	t.Cleanup(func() {
 		for end := time.Now().Add(looptest.Bound); (runtime.NumGoroutine() > routines || openFiles() != fds) && time.Now().Before(end); {
-			time.Sleep(time.Millisecond) // those that have told their end already
+			runtime.Gosched() // those that have told their end already
 		}
 		if n := runtime.NumGoroutine(); n > routines {
 			t.Errorf("%d goroutines, before %d", n, routines)
@@ -57,8 +57,8 @@ func TestStreamsOverMock(t *testing.T) {
 // way out any more.
 func stock() (fds, routines int) {
 	fds, routines = openFiles(), runtime.NumGoroutine()
-	for quiet := 0; quiet < 20; quiet++ {
-		time.Sleep(time.Millisecond)
+	for quiet := 0; quiet < 500; quiet++ {
+		runtime.Gosched()
 		if f, r := openFiles(), runtime.NumGoroutine(); f < fds || r < routines {
 			fds, routines, quiet = f, r, -1
 		}
