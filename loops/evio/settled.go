@@ -31,18 +31,29 @@ func (s *settled) end(action evio.Action) evio.Action {
 	if action != evio.Shutdown || s.seen.Load() || bytes.Equal(s.goroutine, thisGoroutine()) {
 		return action // what is called in Serve's own goroutine ends no loop
 	}
-	for range patience {
-		if s.waits() {
-			s.seen.Store(true)
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	s.hold(patience)
 	return action
 }
 
-// waits reports whether the goroutine in evio.Serve waits for its loops: after
-// Serving there is no other condition variable in its way.
+// hold returns when some loop has seen Serve wait, or after that many looks.
+// Several loops may end at once, and what one has seen may be over before the
+// next looks: so it looks also for what Serve does then.
+func (s *settled) hold(looks int) {
+	for range looks {
+		if s.seen.Load() {
+			return
+		}
+		if s.waits() {
+			s.seen.Store(true)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// waits reports whether the goroutine in evio.Serve waits for the end of its first
+// loop, a condition variable, or for those of the others behind it, a wait group:
+// after Serving there is no other of either in its way.
 func (s *settled) waits() bool {
 	buf := make([]byte, 64<<10)
 	n := runtime.Stack(buf, true)
@@ -50,7 +61,12 @@ func (s *settled) waits() bool {
 		buf = make([]byte, 2*len(buf))
 		n = runtime.Stack(buf, true)
 	}
-	return bytes.Contains(buf[:n], append(bytes.Clone(s.goroutine), "sync.Cond.Wait"...))
+	for _, state := range []string{"sync.Cond.Wait", "sync.WaitGroup.Wait"} {
+		if bytes.Contains(buf[:n], append(bytes.Clone(s.goroutine), state...)) {
+			return true
+		}
+	}
+	return false
 }
 
 // thisGoroutine returns the head of the running goroutine's stack: "goroutine 7 [".

@@ -3,6 +3,7 @@
 package evioloop
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"testing"
@@ -58,4 +59,41 @@ func TestDefectEndOfALoopIsLost(t *testing.T) {
 	close(gate)
 	<-ended
 	<-serve
+}
+
+// TestLoopsThatEndAtOnceAreNotHeld: two loops that ended at the same moment, the
+// second of which looked when Serve had heard of the first and waited for the rest
+// of its loops, held the server back for as long as settled has patience: minutes,
+// beside many goroutines.
+func TestLoopsThatEndAtOnceAreNotHeld(t *testing.T) {
+	t.Run("another loop has seen it", func(t *testing.T) {
+		var s settled
+		s.goroutine = []byte("no goroutine [")
+		held := make(chan struct{})
+		go func() { defer close(held); s.hold(math.MaxInt) }()
+		for range 100 {
+			runtime.Gosched()
+		}
+		s.seen.Store(true)
+		<-held
+	})
+	t.Run("Serve waits for the rest", func(t *testing.T) {
+		var s settled
+		var rest sync.WaitGroup
+		rest.Add(1)
+		begun, serve := make(chan struct{}), make(chan struct{})
+		go func() { // in the place of Serve
+			defer close(serve)
+			s.begin()
+			close(begun)
+			rest.Wait()
+		}()
+		<-begun
+		s.hold(math.MaxInt)
+		if !s.seen.Load() {
+			t.Error("not seen")
+		}
+		rest.Done()
+		<-serve
+	})
 }
