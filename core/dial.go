@@ -162,8 +162,8 @@ func (r *Response) Fields() iter.Seq2[string, string] {
 //
 // Names are resolved on goroutines of the engine's, all their addresses are
 // tried, and Limits.ConnectTimeout and AnswerTimeout bound it. Errors: what is
-// wrong with d, ErrUnknownProtocol, ErrStopped, also if vh has been removed, or a
-// *LimitError if MaxConns connections are served. Loop thread only.
+// wrong with d, ErrUnknownProtocol, ErrStopped, ErrRemoved, or a *LimitError if
+// MaxConns connections are served. Loop thread only.
 func (th *Thread) Dial(vh *VirtualHost, d Dial) (*Conn, error) {
 	th.checkVerb("Dial")
 	r := &clientRole{d: d}

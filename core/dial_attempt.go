@@ -97,7 +97,7 @@ func (r *dialRole) decide(l *link) {
 
 // stop: the client's own link cancels the race. Should it not come to it, the next
 // step says why it is over.
-func (r *dialRole) stop(l *link) { l.doom(errShutdown) }
+func (r *dialRole) stop(l *link) { l.doom(l.th.farewell()) }
 
 // gone: somebody else than the race has ended the attempt.
 func (r *dialRole) gone(l *link, err error) {

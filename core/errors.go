@@ -40,6 +40,15 @@ var (
 	errHandlerUndecided = errors.New("core: the handler let the request pass without an answer")
 )
 
+// ErrRemoved says that the vhost has been removed. It is an ErrStopped, too, for those
+// who need not know whether one vhost or the whole engine has ended.
+var ErrRemoved error = &removed{}
+
+type removed struct{}
+
+func (*removed) Error() string { return "core: the vhost has been removed" }
+func (*removed) Unwrap() error { return ErrStopped }
+
 // ErrDrop, returned by a handler, closes the connection without a closing
 // handshake: no Close frame, no status page.
 var ErrDrop = errors.New("core: dropped by the handler")
@@ -103,8 +112,20 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("core: panic in %s: %v", e.Callback, e.Value)
 }
 
-// errShutdown is what Closed reports when the engine stops or the vhost is removed.
-var errShutdown = fmt.Errorf("core: closed by Stop: %w", plain{ErrStopped})
+// errShutdown and errGoodbye are what Closed reports when the engine stops, or the
+// vhost is removed.
+var (
+	errShutdown = fmt.Errorf("core: closed by Stop: %w", plain{ErrStopped})
+	errGoodbye  = fmt.Errorf("core: closed by Remove: %w", plain{ErrRemoved})
+)
+
+// farewell is why this thread ends links in good order: for one vhost, or for all.
+func (th *Thread) farewell() error {
+	if th.end.phase == endNot {
+		return errGoodbye
+	}
+	return errShutdown
+}
 
 // plain is an error inside a text that begins with a prefix already: it goes without its
 // own.

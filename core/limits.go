@@ -14,8 +14,8 @@ type Limits struct {
 	KeepAliveTimeout  time.Duration // idle between two HTTP requests; 5 s
 	ContentTimeout    time.Duration // without progress of a request body or a response; 15 s
 	IdleTimeout       time.Duration // WebSocket without a message from the peer; default none
-	PingInterval      time.Duration // WebSocket: since the last proof that the peer lives, before a Ping is sent; 40 s
-	PongTimeout       time.Duration // WebSocket: since the last proof, before the connection is given up; 50 s
+	PingInterval      time.Duration // WebSocket: since the last proof that the peer lives, before a Ping is sent; 40 s, or four fifths of PongTimeout
+	PongTimeout       time.Duration // WebSocket: since the last proof, before the connection is given up; 50 s, or 10 s after PingInterval, none without Pings
 	FlushTimeout      time.Duration // to send what is left before a close; 5 s
 	CloseTimeout      time.Duration // for the peer's answer to our Close frame; 5 s
 	HangupTimeout     time.Duration // for reading what a peer that hung up has left behind; 3 s
@@ -106,8 +106,9 @@ var defaultLimits = Limits{
 // assembleDefault is MaxMessage for OnMessage, which has to keep the message.
 const assembleDefault = 1 << 20
 
-// or returns l with its zero fields taken from d.
+// or returns l with its zero fields taken from d, or from what is said beside them.
 func (l Limits) or(d Limits) Limits {
+	l.pairValidity()
 	pick(&l.HandshakeTimeout, d.HandshakeTimeout)
 	pick(&l.TLSTimeout, d.TLSTimeout)
 	pick(&l.HeaderIdleTimeout, d.HeaderIdleTimeout)
@@ -150,6 +151,20 @@ func (l Limits) or(d Limits) Limits {
 	pick(&l.Handshakes, d.Handshakes)
 	pick(&l.ShakeBatch, d.ShakeBatch)
 	return l
+}
+
+// pairValidity gives who names one of PingInterval and PongTimeout the other: nobody
+// is to be given up who was never asked, or before the answer can be there.
+func (l *Limits) pairValidity() {
+	const answer = 10 * time.Second
+	switch ping, pong := l.PingInterval, l.PongTimeout; {
+	case ping < 0 && pong == 0:
+		l.PongTimeout = unlimited
+	case ping > 0 && pong == 0:
+		l.PongTimeout = ping + answer
+	case ping == 0 && pong > 0:
+		l.PingInterval = pong / 5 * 4
+	}
 }
 
 func pick[T comparable](field *T, def T) {

@@ -56,7 +56,7 @@ func (baseRole) progressed(*link)            {}
 func (baseRole) allowance(*Conn) int         { return maxAllowance }
 func (baseRole) expire(*link)                {}
 func (baseRole) pausing(*Conn, bool)         {}
-func (baseRole) stop(l *link)                { l.doom(errShutdown) }
+func (baseRole) stop(l *link)                { l.doom(l.th.farewell()) }
 func (baseRole) handler(*Conn) any           { return nil }
 func (baseRole) gone(l *link, err error)     { l.own().end(err) }
 

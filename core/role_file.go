@@ -94,7 +94,7 @@ func (th *Thread) AdoptFile(fd int, vh *VirtualHost, protocol string) (*Conn, er
 	case th.end.phase != endNot:
 		return nil, ErrStopped
 	case vh.leaving.Load():
-		return nil, errRemoved
+		return nil, ErrRemoved
 	case !th.eng.started.Load(): // an Init that runs may be who calls
 		th.start() // the handler is made here: Init comes before it
 	}

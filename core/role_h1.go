@@ -425,7 +425,7 @@ func (r *h1Role) stop(l *link) {
 	r.keep = false
 	if r.phase == h1Idle && !l.left() {
 		r.phase = h1Over
-		l.finish(errShutdown, false)
+		l.finish(l.th.farewell(), false)
 	}
 }
 

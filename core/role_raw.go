@@ -217,10 +217,10 @@ func (r *rawRole) closeConn(c *Conn, cause error) {
 
 func (r *rawRole) stop(l *link) {
 	if r.h == nil {
-		l.doom(errShutdown)
+		l.doom(l.th.farewell())
 		return
 	}
-	l.own().closing(errShutdown)
+	l.own().closing(l.th.farewell())
 }
 
 // alive restarts IdleTimeout.

@@ -8,8 +8,8 @@ import (
 // handler of the named protocol, which is made in the next turn, for the conn that
 // this call returns: core owns fd from then on. No TLS is spoken, whatever vh does.
 // early is what was read from it before; it is copied, and received first. peer is
-// the remote address as text. Errors: ErrUnknownProtocol, ErrStopped, also if vh has
-// been removed, a *LimitError if MaxConns connections are served, or what the system
+// the remote address as text. Errors: ErrUnknownProtocol, ErrStopped, ErrRemoved, a
+// *LimitError if MaxConns connections are served, or what the system
 // or the loop said; fd is then the caller's as before. Loop thread only.
 func (th *Thread) AdoptRaw(fd int, vh *VirtualHost, protocol, peer string, early []byte) (*Conn, error) {
 	th.checkVerb("AdoptRaw")

@@ -205,4 +205,4 @@ func (r *sniffRole) expire(l *link) {
 	l.doom(&LimitError{"TLSTimeout", l.own().limits().TLSTimeout})
 }
 
-func (r *sniffRole) stop(l *link) { l.doom(errShutdown) }
+func (r *sniffRole) stop(l *link) { l.doom(l.th.farewell()) }

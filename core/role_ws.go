@@ -347,7 +347,7 @@ func (r *wsRole) sendPong(l *link) {
 	r.bits &^= wsPongDue
 }
 
-func (r *wsRole) stop(l *link) { l.own().closing(errShutdown) }
+func (r *wsRole) stop(l *link) { l.own().closing(l.th.farewell()) }
 
 func (r *wsRole) allowance(c *Conn) int { return maxAllowance }
 

@@ -44,8 +44,8 @@ var (
 // AdoptStream serves a connection whose socket another engine owns: HTTP/1.1,
 // and from it WebSockets, as if it had been accepted by vh, whose Host matching
 // and limits hold. peer is the remote address as text. The engine must call the
-// StreamConn on the goroutine that drives this thread. Errors: ErrStopped, also
-// if vh has been removed, or a *LimitError if MaxConns connections are served; the
+// StreamConn on the goroutine that drives this thread. Errors: ErrStopped,
+// ErrRemoved, or a *LimitError if MaxConns connections are served; the
 // stream is then the caller's to close. Loop thread only.
 func (th *Thread) AdoptStream(s loop.Stream, vh *VirtualHost, peer string) (loop.StreamConn, error) {
 	th.checkVerb("AdoptStream")
@@ -58,7 +58,7 @@ func (th *Thread) AdoptStream(s loop.Stream, vh *VirtualHost, peer string) (loop
 
 // AdoptSocket serves a connected socket that somebody else has accepted, as if
 // vh had: core owns fd from then on. early is what was read from it before; it
-// is copied, and served first. Errors: ErrStopped, also if vh has been removed, a
+// is copied, and served first. Errors: ErrStopped, ErrRemoved, a
 // *LimitError if MaxConns connections are served, or what the system or the loop
 // said; fd is then the caller's as before. Loop thread only.
 func (th *Thread) AdoptSocket(fd int, vh *VirtualHost, peer string, early []byte) (*Conn, error) {

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"fmt"
 	"slices"
 	"sync/atomic"
 )
@@ -11,7 +10,8 @@ import (
 // has not said yet what it wants is left to the next vhost on the address. Destroy
 // follows the last of them, and the sockets that listened for it alone: then their
 // address is free. A listening socket that other vhosts share stays open without a
-// gap. Nothing is adopted to, or dialled for, a removed vhost. Loop thread only, any
+// gap. Nothing is adopted to, or dialled for, a removed vhost (ErrRemoved, which
+// Closed of its conns tells, too). Loop thread only, any
 // of the engine's threads.
 func (vh *VirtualHost) Remove() {
 	if vh.leaving.Swap(true) {
@@ -39,13 +39,10 @@ func (vh *VirtualHost) Remove() {
 	}
 }
 
-// errRemoved is what those get who bring a connection to a removed vhost.
-var errRemoved = fmt.Errorf("core: the vhost is removed: %w", ErrStopped)
-
 // takes reports why no further connection can be brought to vh, nil if one can.
 func (th *Thread) takes(vh *VirtualHost) error {
 	if vh.leaving.Load() {
-		return errRemoved
+		return ErrRemoved
 	}
 	return th.hasRoom()
 }

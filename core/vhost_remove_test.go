@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"anyloop/core"
+	"anyloop/core/loop/sim"
 )
 
 // TestRemoveIsBoundedPerTurn: goodbyes are a bounded number a turn, and others are
@@ -322,10 +323,38 @@ func TestRemovedVHostTakesNobody(t *testing.T) {
 			"AdoptFile":   func() error { _, err := th.AdoptFile(99, vh, "p"); return err },
 			"Dial":        func() error { _, err := th.Dial(vh, core.Dial{URL: "ws://x/", Protocol: "p"}); return err },
 		} {
-			if err := take(); !errors.Is(err, core.ErrStopped) {
+			if err := take(); !errors.Is(err, core.ErrRemoved) || !errors.Is(err, core.ErrStopped) {
 				t.Errorf("%s, %d: %v", name, i, err)
 			}
 		}
 		w.k.Drive()
+	}
+}
+
+// TestClosedTellsTheEndOfAVHostFromTheEngines: both said "closed by Stop: the engine
+// has stopped".
+func TestClosedTellsTheEndOfAVHostFromTheEngines(t *testing.T) {
+	for _, k := range []struct {
+		end     func(e *core.Engine, vh *core.VirtualHost)
+		removed bool
+		want    string
+	}{
+		{func(_ *core.Engine, vh *core.VirtualHost) { vh.Remove() }, true, "core: closed by Remove: the vhost has been removed"},
+		{func(e *core.Engine, _ *core.VirtualHost) { e.Stop(0) }, false, "core: closed by Stop: the engine has stopped"},
+	} {
+		var recs []*recorder
+		w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{{Protocols: []core.Protocol{recording("p", &recs, nil)}}}})
+		p := w.ws()
+		vh := w.eng.VHost("default")
+		k.end(w.eng, vh)
+		w.k.Drive()
+		p.want(`close 1001 "server is going away"`)
+		p.close(1001, "")
+		p.Close()
+		w.k.Drive()
+		if len(recs) != 1 || recs[0].err == nil || recs[0].err.Error() != k.want ||
+			errors.Is(recs[0].err, core.ErrRemoved) != k.removed || !errors.Is(recs[0].err, core.ErrStopped) {
+			t.Errorf("Closed: %v, %s; want %s", recs[0].err, recs[0].log(), k.want)
+		}
 	}
 }
