@@ -264,6 +264,7 @@ func (l *link) shakeFailed(t *tlsWire, err error) {
 	l.shakeOver()
 	th.stats.ShakeFailures++
 	t.over = true
+	byPeer := givenUp(err)
 	var p *tlsio.PanicError
 	if errors.As(err, &p) {
 		th.stats.Panics++
@@ -274,5 +275,5 @@ func (l *link) shakeFailed(t *tlsWire, err error) {
 		err = l.tellAlert(t, err)
 	}
 	c.vh().log.Info("TLS handshake failed", "conn", c.String(), "peer", c.Peer(), "err", err)
-	l.finish(&TransportError{Op: "tls", Err: err}, !l.is(lfHandshake))
+	l.failTLS(err, byPeer, !l.is(lfHandshake))
 }

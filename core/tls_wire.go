@@ -261,12 +261,31 @@ func (l *link) owesNotify() bool {
 func (l *link) tlsFailed(t *tlsWire, err error) {
 	t.over = true
 	l.forfeitCork()
+	byPeer := givenUp(err)
 	err = l.tellAlert(t, err)
 	if l.is(lfFinish) { // it was on its way out
 		l.doom(l.cause())
 		return
 	}
-	l.finish(&TransportError{Op: "tls", Err: err}, true)
+	l.failTLS(err, byPeer, true)
+}
+
+// failTLS ends the connection because of err. After an alert of ours, linger: what the
+// peer is sending would reset the connection, and the reset destroy the alert.
+func (l *link) failTLS(err error, byPeer, linger bool) {
+	cause := &TransportError{Op: "tls", Err: err}
+	if byPeer {
+		l.doom(cause)
+		return
+	}
+	l.finish(cause, linger)
+}
+
+// givenUp reports whether err is a fatal alert of the peer's, which has closed then:
+// nothing is waited for (RFC 8446 6.2).
+func givenUp(err error) bool {
+	var a *tlsio.Alert
+	return errors.As(err, &a) && !a.Sent
 }
 
 // forfeitCork drops what cannot be encrypted any more.

@@ -93,6 +93,7 @@ func (s *scene) farewell(c *client.Conn, name string, code int, text string) {
 	if rest, err := end(c); rest != "" || err != nil {
 		s.t.Errorf("%s: %q, %v", name, rest, err)
 	}
+	c.Close() // the engine lingers until then
 }
 
 // wsLimits: the limits that WebSockets live under come to pass; when exactly is

@@ -224,6 +224,7 @@ func shutdown(s *scene) error {
 		if rest, err := gone(c); rest != "" || err != nil {
 			s.t.Errorf("after the goodbye: %q %v", rest, err)
 		}
+		c.Close()
 	}
 	s.done()
 	if c, err := s.dial(); err == nil {

@@ -74,7 +74,8 @@ func (s *scene) make(vh core.VHost, lim core.Limits) error {
 // and nobody is to fail for being slow.
 func unhurried(l core.Limits) core.Limits {
 	for _, d := range []*time.Duration{&l.HandshakeTimeout, &l.TLSTimeout, &l.HeaderIdleTimeout, &l.KeepAliveTimeout,
-		&l.ContentTimeout, &l.FlushTimeout, &l.CloseTimeout, &l.PingInterval, &l.ConnectTimeout, &l.AnswerTimeout} {
+		&l.ContentTimeout, &l.FlushTimeout, &l.CloseTimeout, &l.HangupTimeout, &l.LingerTimeout, &l.FinTimeout, &l.PingInterval,
+		&l.ConnectTimeout, &l.AnswerTimeout} {
 		*d = cmp.Or(*d, Bound)
 	}
 	l.PongTimeout = cmp.Or(l.PongTimeout, 2*Bound)
