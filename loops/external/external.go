@@ -17,12 +17,18 @@ package external
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"anyloop/core/loop"
 )
 
-// ErrHooks says that a required hook is nil.
-var ErrHooks = errors.New("external: Add, Change and Del must be set")
+var (
+	// ErrHooks says that a required hook is nil.
+	ErrHooks = errors.New("external: Add, Change and Del must be set")
+	// ErrOneThread says that an engine with several service threads was given
+	// hooks for one.
+	ErrOneThread = errors.New("external: Backend has hooks for one service thread only, Threads has them for more")
+)
 
 // Hooks are how core reaches the application's loop. They are called on the
 // thread's loop and must not call back into core.
@@ -54,26 +60,54 @@ type Hooks struct {
 	Close func()
 }
 
-// Backend returns a backend for core.Config with one service thread.
+// Backend returns a backend for core.Config with one service thread. An engine
+// with more is refused with ErrOneThread: the same loop would be told of all of
+// them, and would turn only one.
 func Backend(h Hooks) loop.Backend {
-	return Threads(func(int) Hooks { return h })
+	return &backend{hooks: func(int) Hooks { return h }, single: true}
 }
 
-// Threads returns a backend with hooks for each service thread.
-func Threads(hooks func(thread int) Hooks) loop.Backend { return backend{hooks} }
+// Threads returns a backend with hooks for each service thread. hooks is called
+// once for each, when the backend is first asked about it, also for its Name, so
+// it may make a loop there. The thread has the same hooks again when the engine
+// comes back after Detach; an engine beside it needs a backend of its own.
+func Threads(hooks func(thread int) Hooks) loop.Backend { return &backend{hooks: hooks} }
 
-type backend struct{ hooks func(int) Hooks }
+type backend struct {
+	hooks  func(int) Hooks
+	single bool
+	mu     sync.Mutex
+	made   map[int]Hooks // by thread: what hooks has returned
+}
 
-func (b backend) Info() loop.Info {
-	name := b.hooks(0).Name
+// of returns a thread's hooks.
+func (b *backend) of(thread int) Hooks {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h, ok := b.made[thread]
+	if !ok {
+		h = b.hooks(thread)
+		if b.made == nil {
+			b.made = map[int]Hooks{}
+		}
+		b.made[thread] = h
+	}
+	return h
+}
+
+func (b *backend) Info() loop.Info {
+	name := b.of(0).Name
 	if name == "" {
 		name = "external"
 	}
 	return loop.Info{Name: name, Foreign: true}
 }
 
-func (b backend) Open(thread int, s loop.Service) (loop.Loop, error) {
-	h := b.hooks(thread)
+func (b *backend) Open(thread int, s loop.Service) (loop.Loop, error) {
+	if b.single && thread > 0 {
+		return nil, ErrOneThread
+	}
+	h := b.of(thread)
 	if h.Add == nil || h.Change == nil || h.Del == nil {
 		return nil, fmt.Errorf("%w (thread %d)", ErrHooks, thread)
 	}
