@@ -53,8 +53,12 @@ func (th *Thread) Detach() {
 
 // Attach puts a detached engine into the loops of b, a readiness backend with
 // the same kernel. Deadlines that passed meanwhile fire at the first turn. On an
-// error the engine stays detached, and the loops as they were. Loop thread only.
+// error the engine stays detached, and the loops as they were; ErrNoBackend says that
+// b is nil. Loop thread only.
 func (e *Engine) Attach(b loop.Backend) error {
+	if b == nil {
+		return ErrNoBackend
+	}
 	left := 0 // threads that have not ended: while the engine stops, some may have
 	for _, th := range e.threads {
 		if th.hosted.Load() {

@@ -161,11 +161,14 @@ func (r *Response) Fields() iter.Seq2[string, string] {
 // which makes it one that failed, and a Writable asked for.
 //
 // Names are resolved on goroutines of the engine's, all their addresses are
-// tried, and Limits.ConnectTimeout and AnswerTimeout bound it. Errors: what is
-// wrong with d, ErrUnknownProtocol, ErrStopped, ErrRemoved, or a *LimitError if
-// MaxConns connections are served. Loop thread only.
+// tried, and Limits.ConnectTimeout and AnswerTimeout bound it. Errors: ErrNoVHost,
+// ErrOtherEngine, what is wrong with d, ErrUnknownProtocol, ErrStopped, ErrRemoved,
+// or a *LimitError if MaxConns connections are served. Loop thread only.
 func (th *Thread) Dial(vh *VirtualHost, d Dial) (*Conn, error) {
 	th.checkVerb("Dial")
+	if err := th.eng.owns(vh); err != nil {
+		return nil, err
+	}
 	r := &clientRole{d: d}
 	if err := r.prepare(vh); err != nil {
 		return nil, fmt.Errorf("core: dial %s: %w", withoutPassword(d.URL), err)

@@ -10,7 +10,9 @@ import (
 
 // Misuse: the caller broke a rule of this package. Nothing was done.
 var (
-	ErrNoBackend        = errors.New("core: Config.Backend is nil; use loops/poll's Backend() or another of loops/*")
+	ErrNoBackend        = errors.New("core: the Backend is nil; use loops/poll's Backend() or another of loops/*")
+	ErrNoVHost          = errors.New("core: the vhost is nil; has the engine one of that name?")
+	ErrOtherEngine      = errors.New("core: the vhost is of another engine")
 	ErrForeignLoop      = errors.New("core: this backend's loop is turned by its owner, not by Run")
 	ErrConnClosed       = errors.New("core: the connection is closed")
 	ErrAlreadyWritten   = errors.New("core: illegal back-to-back write: one write per Writable callback")

@@ -81,11 +81,17 @@ func (r *fileRole) handler(*Conn) any { return r.h }
 
 // AdoptFile gives a descriptor to this thread: it becomes non-blocking, is
 // watched by the loop, served by the File handler of the named protocol on vh,
-// and closed when the conn ends. On an error, such as ErrStopped if vh has been
-// removed, the descriptor stays the caller's. Regular files cannot be polled on most
-// systems: the loop refuses them. Loop thread only.
+// and closed when the conn ends. An *os.File or net.Conn that has the same descriptor
+// would close it as well, also when it is garbage: hand over a duplicate (unix.Dup).
+// Regular files cannot be polled on most systems: the loop refuses them. Errors:
+// ErrNoVHost, ErrOtherEngine, ErrUnknownProtocol, ErrStopped, ErrRemoved, or what the
+// system or the loop said; the descriptor is then the caller's as before. Loop thread
+// only.
 func (th *Thread) AdoptFile(fd int, vh *VirtualHost, protocol string) (*Conn, error) {
 	th.checkVerb("AdoptFile")
+	if err := th.eng.owns(vh); err != nil {
+		return nil, err
+	}
 	b := vh.byName[protocol]
 	if b == nil || b.proto.File == nil {
 		return nil, fmt.Errorf("%w: %q for a file", ErrUnknownProtocol, protocol)

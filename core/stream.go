@@ -44,9 +44,9 @@ var (
 // AdoptStream serves a connection whose socket another engine owns: HTTP/1.1,
 // and from it WebSockets, as if it had been accepted by vh, whose Host matching
 // and limits hold. peer is the remote address as text. The engine must call the
-// StreamConn on the goroutine that drives this thread. Errors: ErrStopped,
-// ErrRemoved, or a *LimitError if MaxConns connections are served; the
-// stream is then the caller's to close. Loop thread only.
+// StreamConn on the goroutine that drives this thread. Errors: ErrNoVHost,
+// ErrOtherEngine, ErrStopped, ErrRemoved, or a *LimitError if MaxConns connections
+// are served; the stream is then the caller's to close. Loop thread only.
 func (th *Thread) AdoptStream(s loop.Stream, vh *VirtualHost, peer string) (loop.StreamConn, error) {
 	th.checkVerb("AdoptStream")
 	if err := th.takes(vh); err != nil {
@@ -57,12 +57,17 @@ func (th *Thread) AdoptStream(s loop.Stream, vh *VirtualHost, peer string) (loop
 }
 
 // AdoptSocket serves a connected socket that somebody else has accepted, as if
-// vh had: core owns fd from then on. early is what was read from it before; it
-// is copied, and served first. Errors: ErrStopped, ErrRemoved, a
+// vh had: core owns fd from then on, and closes it. An *os.File or net.Conn that has
+// the same descriptor would close it as well, also when it is garbage: hand over a
+// duplicate (unix.Dup). early is what was read from it before; it is copied, and
+// served first. Errors: ErrNoVHost, ErrOtherEngine, ErrStopped, ErrRemoved, a
 // *LimitError if MaxConns connections are served, or what the system or the loop
 // said; fd is then the caller's as before. Loop thread only.
 func (th *Thread) AdoptSocket(fd int, vh *VirtualHost, peer string, early []byte) (*Conn, error) {
 	th.checkVerb("AdoptSocket")
+	if err := th.eng.owns(vh); err != nil {
+		return nil, err
+	}
 	return th.adoptSocket(fd, vh, th.firstRole(vh.site), peer, early)
 }
 

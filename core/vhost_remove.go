@@ -41,10 +41,26 @@ func (vh *VirtualHost) Remove() {
 
 // takes reports why no further connection can be brought to vh, nil if one can.
 func (th *Thread) takes(vh *VirtualHost) error {
+	if err := th.eng.owns(vh); err != nil {
+		return err
+	}
 	if vh.leaving.Load() {
 		return ErrRemoved
 	}
 	return th.hasRoom()
+}
+
+// owns reports what is wrong with a vhost that the caller has brought, nil if it is one
+// of the engine's. That of another engine would count conns that its own threads do not
+// know, and Destroy would not wait for them.
+func (e *Engine) owns(vh *VirtualHost) error {
+	switch {
+	case vh == nil:
+		return ErrNoVHost
+	case vh.eng != e:
+		return ErrOtherEngine
+	}
+	return nil
 }
 
 // part has the conns told that a removed vhost has on this thread. Stop tells all by
