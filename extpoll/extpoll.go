@@ -24,6 +24,7 @@
 package extpoll
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +33,10 @@ import (
 	"anyloop/core/loop"
 )
 
+// ErrInTurn says that Turn, Wait or Each was called inside mine, or inside a
+// callback of core, where a turn of the set is under way.
+var ErrInTurn = errors.New("extpoll: called inside a turn of the same set")
+
 // Set is the array. Use New.
 type Set struct {
 	fds   []unix.PollFd // what goes to poll(2); Fd < 0 is a gap
@@ -39,8 +44,8 @@ type Set struct {
 	gaps  int
 	hosts []*hosted
 	now   loop.PollFD // the entry being served: a copy, since the array may move
-	walk  bool
-	busy  bool // the last wait found something
+	walk  bool        // Each or Pending is at it: mine or core may be inside
+	busy  bool        // the last wait found something
 	asks  uint64
 	brief brief
 }
@@ -113,19 +118,30 @@ func (s *Set) Interest(fd int) (ev loop.Events, ok bool) {
 // the application's, and does core's pending work. mine may add, change and
 // remove descriptors; its PollFD is a copy, valid until it returns.
 //
+// A turn does not nest: inside mine, and inside a callback of core, Turn does
+// nothing and returns ErrInTurn. So mine must not wait for what takes another
+// turn. Above all it must not call Engine.Shutdown, which would block the loop
+// until its context ends: call Engine.Stop, and turn until Thread.Hosted is false.
+//
 // On Linux the first 50 µs of a wait that follows work keep the goroutine's
 // processor from others, if peers have answered that fast before.
 func (s *Set) Turn(d time.Duration, mine func(p *loop.PollFD)) error {
 	if _, err := s.Wait(d); err != nil {
 		return err
 	}
-	s.Each(mine)
+	if err := s.Each(mine); err != nil {
+		return err
+	}
 	s.Pending()
 	return nil
 }
 
-// Wait is the first part of Turn. It returns how many descriptors are ready.
+// Wait is the first part of Turn. It returns how many descriptors are ready;
+// ErrInTurn inside mine or a callback of core.
 func (s *Set) Wait(d time.Duration) (n int, err error) {
+	if s.walk {
+		return 0, ErrInTurn
+	}
 	s.compact()
 	for _, h := range s.hosts {
 		d = h.svc.AdjustTimeout(d)
@@ -158,9 +174,14 @@ func (s *Set) poll(ms int) (n int, err error) {
 }
 
 // Each is the second part of Turn: every ready descriptor goes to core, and to
-// mine if it is not core's.
-func (s *Set) Each(mine func(p *loop.PollFD)) {
+// mine if it is not core's. What Turn says of mine holds here too: no Shutdown in
+// it. ErrInTurn inside mine or a callback of core.
+func (s *Set) Each(mine func(p *loop.PollFD)) error {
+	if s.walk {
+		return ErrInTurn
+	}
 	s.walk = true
+	defer s.walked(false) // also if mine panics, and the application recovers
 	// Entries that are added meanwhile lie behind n and have no readiness.
 	for i, n := 0, len(s.fds); i < n; i++ {
 		if s.fds[i].Revents == 0 || s.fds[i].Fd < 0 {
@@ -172,8 +193,10 @@ func (s *Set) Each(mine func(p *loop.PollFD)) {
 			mine(&s.now)
 		}
 	}
-	s.walk = false
+	return nil
 }
+
+func (s *Set) walked(walk bool) { s.walk = walk }
 
 func (s *Set) service(p *loop.PollFD) bool {
 	for _, h := range s.hosts {
@@ -186,12 +209,18 @@ func (s *Set) service(p *loop.PollFD) bool {
 
 // Pending is the third part of Turn: core's work that no descriptor announces.
 func (s *Set) Pending() {
+	s.pending()
+	s.compact()
+}
+
+func (s *Set) pending() {
+	defer s.walked(s.walk) // it may be inside mine itself
+	s.walk = true
 	for i := 0; i < len(s.hosts); i++ {
 		if h := s.hosts[i]; !h.over() {
 			h.svc.ServicePending()
 		}
 	}
-	s.compact()
 }
 
 // compact closes the gaps, between turns only.
