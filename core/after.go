@@ -20,7 +20,7 @@ func (th *Thread) AfterFunc(d time.Duration, fn func()) *Timer {
 		th.callback, th.curConn = "AfterFunc", nil
 		fn()
 	}
-	th.timers.SetAt(&t.node, th.now()+int64(max(d, 0)))
+	th.timers.SetAt(&t.node, th.now()+int64(min(max(d, 0), longest)))
 	th.deadlineMoved()
 	return t
 }

@@ -46,6 +46,9 @@ func (th *Thread) panicked(v any) {
 			c.closing(err)
 		}
 	}
+	if c == nil && l.is(lfCounted) && l.flags&(lfDoomed|lfDead) == 0 {
+		l.doom(err) // in code of ours: nobody knows what it has left half done
+	}
 	if l.is(lfDead) {
 		th.buryRest(l)
 		return

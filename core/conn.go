@@ -325,7 +325,7 @@ func (c *Conn) SetTimer(d time.Duration) error {
 		x.timers = &connTimer{}
 		x.timers.node.Owner = c.fireTimer
 	}
-	th.timers.SetAt(&x.timers.node, th.now()+int64(d))
+	th.timers.SetAt(&x.timers.node, th.now()+int64(min(d, longest)))
 	th.deadlineMoved()
 	return nil
 }

@@ -61,10 +61,10 @@ func (a *Assembler) room(missing int64) []byte {
 	if cap(p)-len(p) < min(want, directFrom) {
 		// As in appendPiece: no faster than the peer really sends. Used buffers
 		// are for messages that begin: those that grow make the stock.
-		whole := len(p) + int(missing)
+		all := whole(len(p), missing)
 		size := max(2*len(p), len(p)+64<<10)
-		if size > whole/4*3 {
-			size = whole
+		if size > all/4*3 {
+			size = all
 		}
 		p = append(make([]byte, 0, size), p...)
 		*a.parts = p

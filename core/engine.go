@@ -57,7 +57,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Backend == nil {
 		return nil, ErrNoBackend
 	}
-	e := &Engine{cfg: cfg, backend: cfg.Backend, limits: cfg.Limits.or(defaultLimits).settled(), done: make(chan struct{})}
+	e := &Engine{cfg: cfg, backend: cfg.Backend, limits: cfg.Limits.complete(defaultLimits).settled(), done: make(chan struct{})}
 	e.log = cfg.Log
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)

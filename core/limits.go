@@ -1,10 +1,15 @@
 package core
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Limits bounds what peers can cost. A zero field means its default, -1 means
 // no limit. Config.Limits holds for the engine; VHost.Limits overrides, field
-// by field, those marked "per vhost". Errors and statistics use the field names.
+// by field, those marked "per vhost"; where vhosts share an address, the first of them
+// bounds a connection until a header has told which one is meant. Time limits are at
+// most a hundred years. Errors and statistics use the field names.
 type Limits struct {
 	// Time, per vhost.
 
@@ -32,7 +37,7 @@ type Limits struct {
 	HeaderFields  int   // fields of a request; 128
 	MaxBody       int64 // bytes of a request body; 100 MiB
 	MaxFrame      int64 // bytes of a WebSocket frame's payload; 256 MiB
-	MaxMessage    int64 // bytes of a WebSocket message, over all its fragments; default none, but 1 MiB where OnMessage assembles it
+	MaxMessage    int64 // bytes of a WebSocket message, over all its fragments; default none, but 1 MiB where OnMessage or an Assembler puts it together, also with -1
 	MaxInflated   int64 // bytes of a compressed WebSocket message when inflated, besides MaxMessage; 64 MiB
 	MaxRatio      int   // inflated bytes per compressed byte of a message, beyond its first 64 KiB; default none
 	DeflateMemory int64 // bytes that all connections of a vhost, accepted or dialled, keep together for permessage-deflate (see Deflate); 256 MiB
@@ -106,9 +111,52 @@ var defaultLimits = Limits{
 // assembleDefault is MaxMessage for OnMessage, which has to keep the message.
 const assembleDefault = 1 << 20
 
-// or returns l with its zero fields taken from d, or from what is said beside them.
-func (l Limits) or(d Limits) Limits {
+// longest is as long as a time limit gets: a hundred years. A longer one, added to the
+// time of day, would be in the past.
+const longest = 100 * 365 * 24 * time.Hour
+
+// complete returns l with its zero fields filled in, from what is said beside them or
+// from d.
+func (l Limits) complete(d Limits) Limits {
+	l.capTimes() // also before it is calculated with
 	l.pairValidity()
+	l = l.or(d)
+	l.capTimes()
+	return l
+}
+
+// capTimes shortens what is longer than longest.
+func (l *Limits) capTimes() {
+	for _, d := range []*time.Duration{&l.HandshakeTimeout, &l.TLSTimeout, &l.HeaderIdleTimeout, &l.KeepAliveTimeout, &l.ContentTimeout,
+		&l.IdleTimeout, &l.PingInterval, &l.PongTimeout, &l.FlushTimeout, &l.CloseTimeout, &l.HangupTimeout, &l.LingerTimeout,
+		&l.ConnectTimeout, &l.AnswerTimeout, &l.AttemptDelay, &l.FinTimeout, &l.AcceptPause} {
+		*d = min(*d, longest)
+	}
+}
+
+// checkLimits refuses what would give up peers that nobody has asked.
+func (vh *VirtualHost) checkLimits() error {
+	if l := &vh.limits; l.PingInterval > 0 && l.PongTimeout > 0 && l.PongTimeout <= l.PingInterval && l.PongTimeout < longest {
+		return fmt.Errorf("Limits: PongTimeout (%v) must be longer than PingInterval (%v): both count from the last proof that the peer lives", l.PongTimeout, l.PingInterval)
+	}
+	return nil
+}
+
+// stopGrace is how long Stop lets connections end if it is not told: as long as they
+// may take, by these limits or, where they have none, by their defaults.
+func (l *Limits) stopGrace() time.Duration {
+	flush, reply := l.FlushTimeout, l.CloseTimeout
+	if flush < 0 {
+		flush = defaultLimits.FlushTimeout
+	}
+	if reply < 0 {
+		reply = defaultLimits.CloseTimeout
+	}
+	return flush + reply
+}
+
+// or returns l with its zero fields taken from d.
+func (l Limits) or(d Limits) Limits {
 	pick(&l.HandshakeTimeout, d.HandshakeTimeout)
 	pick(&l.TLSTimeout, d.TLSTimeout)
 	pick(&l.HeaderIdleTimeout, d.HeaderIdleTimeout)

@@ -58,8 +58,10 @@ func TestPingsAndPongsGoTogether(t *testing.T) {
 		{engine: [2]time.Duration{0, -1}, want: [2]time.Duration{40 * s, -1}},
 		{engine: [2]time.Duration{-1, 30 * s}, want: [2]time.Duration{-1, 30 * s}}, // Conn.ConfirmValid is the proof
 		{engine: [2]time.Duration{20 * s, 25 * s}, want: [2]time.Duration{20 * s, 25 * s}},
-		{engine: [2]time.Duration{90 * s, 0}, vhost: [2]time.Duration{0, 5 * s}, want: [2]time.Duration{4 * s, 5 * s}},
-		{engine: [2]time.Duration{20 * s, 25 * s}, vhost: [2]time.Duration{-1, 0}, want: [2]time.Duration{-1, -1}},
+		{engine: [2]time.Duration{90 * s, 0}, vhost: [2]time.Duration{5 * s, 0}, want: [2]time.Duration{5 * s, 15 * s}},
+		{engine: [2]time.Duration{90 * s, 0}, vhost: [2]time.Duration{0, 100 * s}, want: [2]time.Duration{90 * s, 100 * s}},
+		{engine: [2]time.Duration{20 * s, 25 * s}, vhost: [2]time.Duration{-1, 0}, want: [2]time.Duration{-1, 25 * s}},
+		{engine: [2]time.Duration{0, -1}, vhost: [2]time.Duration{20 * s, 0}, want: [2]time.Duration{20 * s, -1}},
 	} {
 		vh := httpVHost()
 		vh.Limits = core.Limits{PingInterval: k.vhost[0], PongTimeout: k.vhost[1]}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math"
 	"sync/atomic"
 
 	"anyloop/core/ws"
@@ -105,12 +106,12 @@ func (a *Assembler) Add(c *Conn, f Fragment) (m Message, done bool, err error) {
 	if a.parts == nil {
 		a.parts = new([]byte)
 	}
-	if int64(len(*a.parts)+len(f.Data))+f.Remaining > limit {
+	if f.Remaining > limit-int64(len(*a.parts)+len(f.Data)) {
 		a.parts = nil
 		return m, false, &CloseError{Code: int(ws.CloseTooBig), Text: "message over the limit"}
 	}
 	if *a.parts == nil {
-		*a.parts = th.takeLarge(len(f.Data) + int(f.Remaining))
+		*a.parts = th.takeLarge(whole(len(f.Data), f.Remaining))
 	}
 	if a.inPlace(f.Data) {
 		*a.parts = (*a.parts)[:len(*a.parts)+len(f.Data)]
@@ -136,6 +137,14 @@ func (a *Assembler) Len() int {
 	return len(*a.parts)
 }
 
+// whole is have + more, or the largest int: what a peer announces has 63 bits.
+func whole(have int, more int64) int {
+	if more > int64(math.MaxInt-have) {
+		return math.MaxInt
+	}
+	return have + int(more)
+}
+
 // appendPiece grows the buffer at once to what the frame's header announced, but
 // no faster than the peer really sends: by doubling. A message of many frames
 // announces little with each: then by half of what there is, so that the bytes
@@ -143,7 +152,7 @@ func (a *Assembler) Len() int {
 func appendPiece(buf []byte, f Fragment) []byte {
 	need := len(buf) + len(f.Data)
 	if cap(buf) < need {
-		grow := max(need, min(need+int(f.Remaining), 2*need+4096))
+		grow := max(need, min(whole(need, f.Remaining), 2*need+4096))
 		if !f.Final {
 			grow = max(grow, cap(buf)+cap(buf)/2)
 		}

@@ -26,6 +26,10 @@ func (c *Conn) Resume() error {
 // Paused reports whether the handler itself has paused the conn. Loop thread only.
 func (c *Conn) Paused() bool { return c.pause&pauseUser != 0 }
 
+// held reports whether we do not read for other reasons than that the peer does not,
+// either.
+func (c *Conn) held() bool { return c.pause&^pauseOutbox != 0 }
+
 // setPause sets or clears reasons; only the change of all-clear matters.
 func (c *Conn) setPause(why pauseReason, on bool) {
 	before := c.pause
@@ -34,10 +38,13 @@ func (c *Conn) setPause(why pauseReason, on bool) {
 	} else {
 		c.pause &^= why
 	}
+	l := c.link
 	if (before == 0) == (c.pause == 0) {
+		if (before&^pauseOutbox == 0) != (c.pause&^pauseOutbox == 0) {
+			l.role.pausing(c, true) // which now has another reason
+		}
 		return
 	}
-	l := c.link
 	l.role.pausing(c, c.pause != 0)
 	if c.pause == 0 && c == l.own() && (l.is(lfAgain|lfHangup) || l.left() || l.is(lfEOF)) {
 		l.th.queue(c)

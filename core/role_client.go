@@ -78,6 +78,9 @@ func (r *clientRole) start(l *link) {
 	}
 	r.state = clReaching
 	t.delay = l.own().limits().AttemptDelay
+	if all := l.own().limits().ConnectTimeout; all > 0 {
+		t.delay = min(t.delay, all/2) // a second address is to have its chance
+	}
 	r.cancel = l.th.reach(t, func(from *link, peer string, err error) {
 		l.th.inService(l, func() { r.reached(l, from, peer, err) })
 	})

@@ -21,8 +21,11 @@ type wsRole struct {
 type wsRare struct {
 	z      *packer // permessage-deflate, if it was agreed upon
 	heard  int64   // last message, kept only if IdleTimeout is set
-	paused int64   // when we paused it
+	paused int64   // when we stopped reading, kept while isPaused
+	held   int64   // when a pause of ours began that the peer has no part in, kept while isHeld
 	pong   []byte  // owed while the output is choked
+
+	isPaused, isHeld bool
 }
 
 func (r *wsRole) seldom() *wsRare {

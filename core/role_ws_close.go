@@ -130,6 +130,9 @@ func (r *wsRole) closeConn(c *Conn, cause error) {
 func (r *wsRole) sendClose(l *link) {
 	c := l.own()
 	code, text := closeFrame(c.cause())
+	if code == ws.CloseInternalError {
+		c.sayWhy()
+	}
 	if code == ws.CloseGoingAway && r.is(wsClient) && errors.Is(c.cause(), ErrStopped) {
 		text = "client is going away"
 	}
@@ -138,6 +141,15 @@ func (r *wsRole) sendClose(l *link) {
 	l.arm(phaseClose, c.limits().CloseTimeout)
 	if l.left() {
 		l.th.queue(c)
+	}
+}
+
+// sayWhy logs what the peer is not told, and a handler without Closed is not, either.
+// The stack of a panic is in the log already.
+func (c *Conn) sayWhy() {
+	var p *PanicError
+	if cause := c.cause(); !errors.As(cause, &p) {
+		c.vh().log.Info("closed with 1011, because of what a callback has returned", "conn", c.String(), "err", cause)
 	}
 }
 

@@ -31,29 +31,42 @@ func (r *wsRole) established(l *link) {
 // ones, which proves that it is there.
 func (r *wsRole) progressed(l *link) { r.valid = l.th.now() }
 
+// pausing lets limits on the peer's activity stand still. While we do not read, none of
+// its messages is seen; but a pause because it does not take what it is sent is its own
+// doing: that it takes more is proof enough that it is there, and the only one.
 func (r *wsRole) pausing(c *Conn, paused bool) {
 	if r.sub != wsOpen {
 		return
 	}
-	l := c.link
-	now := l.th.now()
-	rare := r.seldom()
-	if paused {
-		rare.paused = now
-		l.disarm()
-		return
+	now, rare := c.link.th.now(), r.seldom()
+	if paused != rare.isPaused {
+		if rare.isPaused = paused; paused {
+			rare.paused = now
+		} else {
+			rare.heard += now - rare.paused
+		}
 	}
-	r.valid += now - rare.paused
-	rare.heard += now - rare.paused
-	r.rearm(l)
+	if held := c.held(); held != rare.isHeld {
+		if rare.isHeld = held; held {
+			rare.held = now
+		} else {
+			r.valid = min(r.valid+now-rare.held, now)
+		}
+	}
+	r.rearm(c.link)
 }
 
 // rearm starts the earliest of the limits that hold while open.
 func (r *wsRole) rearm(l *link) {
-	if r.sub != wsOpen || l.own().pause != 0 {
+	c := l.own()
+	switch {
+	case r.sub != wsOpen:
+		return
+	case c.held():
+		l.disarm()
 		return
 	}
-	lim := l.own().limits()
+	lim := c.limits()
 	phase, when := uint8(0), int64(never)
 	consider := func(ph uint8, from int64, d int64) {
 		if d > 0 && from+d < when {
@@ -64,7 +77,7 @@ func (r *wsRole) rearm(l *link) {
 		consider(phasePing, r.valid, int64(lim.PingInterval))
 	}
 	consider(phasePong, r.valid, int64(lim.PongTimeout))
-	if lim.IdleTimeout > 0 {
+	if lim.IdleTimeout > 0 && c.pause == 0 {
 		consider(phaseIdle, r.seldom().heard, int64(lim.IdleTimeout))
 	}
 	switch {

@@ -38,7 +38,8 @@ const (
 // Stop begins the end of the engine and returns at once: listening sockets
 // close, WebSockets get a closing handshake with 1001, running HTTP
 // transactions finish, idle connections close. What is left after grace is cut
-// off. grace 0 means FlushTimeout + CloseTimeout, negative cuts at once. Each turn
+// off. grace 0 means FlushTimeout + CloseTimeout, or their defaults where they are
+// none; negative cuts at once. Each turn
 // of a thread says goodbye to, or cuts off, at most 1024 connections. Done
 // tells the end. A foreign loop must be turned by its owner until then. The
 // first call counts. Any goroutine, also in callbacks.
@@ -49,7 +50,7 @@ func (e *Engine) Stop(grace time.Duration) {
 		return
 	}
 	if grace == 0 {
-		grace = max(e.limits.FlushTimeout, 0) + max(e.limits.CloseTimeout, 0)
+		grace = e.limits.stopGrace()
 	}
 	e.grace = grace
 	e.stopping.Store(true)

@@ -74,7 +74,8 @@ func (vh *VirtualHost) Limits() Limits { return vh.limits }
 // Engine returns the engine. Any goroutine.
 func (vh *VirtualHost) Engine() *Engine { return vh.eng }
 
-// VHost returns the vhost of that name, nil if there is none. Any goroutine.
+// VHost returns the vhost of that name, nil if there is none: what adopts or dials for
+// it then says ErrNoVHost. Any goroutine.
 func (e *Engine) VHost(name string) *VirtualHost {
 	for _, vh := range e.vhosts() {
 		if strings.EqualFold(vh.name, name) {
@@ -113,7 +114,7 @@ func (e *Engine) addVHost(cfg VHost) (*VirtualHost, error) {
 }
 
 func (e *Engine) newVHost(cfg VHost) *VirtualHost {
-	vh := &VirtualHost{eng: e, name: cfg.Name, cfg: cfg, limits: cfg.Limits.or(e.limits)}
+	vh := &VirtualHost{eng: e, name: cfg.Name, cfg: cfg, limits: cfg.Limits.or(e.cfg.Limits).complete(e.limits)}
 	if vh.name == "" {
 		vh.name = "default"
 	}
@@ -135,7 +136,7 @@ func (e *Engine) bringUp(vh *VirtualHost) error {
 	if e.VHost(vh.name) != nil {
 		return errors.New("two vhosts have this name")
 	}
-	for _, prepare := range []func() error{vh.bindProtocols, vh.addMounts, vh.bindRaw, vh.addOrigins, vh.addDeflate, vh.addTLS} {
+	for _, prepare := range []func() error{vh.checkLimits, vh.bindProtocols, vh.addMounts, vh.bindRaw, vh.addOrigins, vh.addDeflate, vh.addTLS} {
 		if err := prepare(); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -195,10 +196,26 @@ func (d *Decoder) begin(h *Header, lim *Limits) *PeerError {
 	if h.Op == Continuation {
 		total += d.total
 	}
-	if lim.MaxMessage > 0 && total > lim.MaxMessage {
+	most := lim.MaxMessage
+	if h.RSV1 || h.Op == Continuation && d.is(dfPacked) {
+		most = packedMost(most)
+	}
+	if most > 0 && total > most || total < 0 { // longer than can be counted
 		return ErrMessageSize
 	}
 	return nil
+}
+
+// packedMost is how long a message of at most n bytes may be that its sender has
+// compressed: what cannot be compressed gets longer, by an eighth at worst.
+func packedMost(n int64) int64 {
+	if n > math.MaxInt64/2 {
+		return n
+	}
+	if n > 0 {
+		n += n/8 + 64
+	}
+	return n
 }
 
 // enter starts a data frame.

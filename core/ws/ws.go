@@ -46,7 +46,7 @@ func (op Opcode) String() string {
 // Limits is shared by the decoders of a vhost, and does not change while in use.
 type Limits struct {
 	MaxFrame   int64 // bytes of a frame's payload; 0: 256 MiB
-	MaxMessage int64 // bytes of a message, over all its fragments; 0: none
+	MaxMessage int64 // bytes of a message, over all its fragments, of a compressed one an eighth and 64 more; 0: none
 	RxPiece    int   // bytes of a piece handed out; 0: as much as is there
 	NoUTF8     bool  // text and close reasons are not checked
 	RSV1       bool  // an extension owns RSV1 on the first frame of a message
