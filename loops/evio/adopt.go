@@ -49,8 +49,9 @@ func given(c evio.Conn) *gift {
 // engine ends, it is closed, and vh's log says so. FilterConn is not asked.
 //
 // On an error nothing has happened, and the action is None: ErrShape,
-// ErrNotSocket, or ErrNotServing if no engine is in the bridge. evio's goroutine,
-// in a callback for c.
+// ErrNotSocket, ErrNotServing if no engine is in the bridge, core.ErrNoVHost if vh is
+// nil, or core.ErrOtherEngine if it is of another engine than the bridge's. evio's
+// goroutine, in a callback for c.
 func (b *Bridge) Adopt(c evio.Conn, vh *core.VirtualHost, early []byte) (evio.Action, error) {
 	loop, err := loopOf(c)
 	switch {
@@ -64,8 +65,30 @@ func (b *Bridge) Adopt(c evio.Conn, vh *core.VirtualHost, early []byte) (evio.Ac
 		return evio.None, ErrNotServing
 	default:
 	}
+	if vh == nil {
+		return evio.None, core.ErrNoVHost
+	}
+	if b.otherThan(vh.Engine()) {
+		return evio.None, core.ErrOtherEngine
+	}
 	c.SetContext(&gift{vh, slices.Clone(early)})
 	return evio.Detach, nil
+}
+
+// otherThan reports whether a thread of another engine than eng is in the bridge.
+func (b *Bridge) otherThan(eng *core.Engine) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, st := range b.seats {
+		if st == nil {
+			continue
+		}
+		// Not all are core's own: somebody may have put a loop.Service around one.
+		if th, ok := st.s.(*core.Thread); ok && th.Engine() != eng {
+			return true
+		}
+	}
+	return false
 }
 
 // receive gives the descriptor of a detached connection to core.

@@ -20,6 +20,7 @@ import (
 	"anyloop/core/loop/looptest/client"
 	"anyloop/core/ws"
 	"anyloop/loops/evio"
+	"anyloop/loops/poll"
 )
 
 // shared is an application whose port serves core too: what begins with "GET "
@@ -162,6 +163,41 @@ func TestAdoptIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 	end(t, eng)
+	a.stop()
+}
+
+// TestAdoptToAVHostThatIsNotThere: nil, as Engine.VHost returns it for a name that no
+// vhost has, and one of an engine that is not in the bridge. The connection stays the
+// application's.
+func TestAdoptToAVHostThatIsNotThere(t *testing.T) {
+	leaks(t)
+	b := newBridge(t)
+	eng := engine(t, core.Config{Backend: b, VHosts: []core.VHost{echoes("")}})
+	other := engine(t, core.Config{Backend: poll.Backend(), VHosts: []core.VHost{echoes("")}})
+	errs := make(chan error, 1)
+	vhosts := make(chan *core.VirtualHost, 1)
+	a := serve(t, b, func(a *app, ev *evio.Events) {
+		ev.Data = func(c evio.Conn, in []byte) ([]byte, evio.Action) {
+			action, err := a.bridge.Adopt(c, <-vhosts, in)
+			errs <- err
+			if err == nil {
+				return nil, evio.Close
+			}
+			return in, action
+		}
+	})
+	vhosts <- eng.VHost("none of this name")
+	a.dial().echo("no vhost")
+	if err := <-errs; !errors.Is(err, core.ErrNoVHost) {
+		t.Errorf("nil: %v", err)
+	}
+	vhosts <- other.VHost("default")
+	a.dial().echo("another engine's")
+	if err := <-errs; !errors.Is(err, core.ErrOtherEngine) {
+		t.Errorf("another engine's: %v", err)
+	}
+	end(t, eng)
+	finish(t, other)
 	a.stop()
 }
 
