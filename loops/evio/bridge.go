@@ -3,22 +3,20 @@
 package evioloop
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"anyloop/core/loop"
 	"anyloop/loops/poll"
 )
 
 // Bridge is a backend for core.Config: the loops of one engine, turned by an evio
-// server. It serves one engine and is in one server at a time.
+// server. It serves one engine and is in one server at a time: a second engine gets
+// ErrTaken until the first has ended or was detached, a second server ErrServing.
 type Bridge struct {
 	opts options
 	path string // of the socket, in a folder of its own
@@ -35,12 +33,6 @@ type Bridge struct {
 	err    error
 	closed bool
 	next   atomic.Uint32 // spreads what is adopted
-}
-
-// server is one call of evio.Serve.
-type server struct {
-	index  int // of the bridge's address
-	ending atomic.Bool
 }
 
 // New returns a Bridge. It makes a folder with mode 0700 for the bridge's
@@ -70,20 +62,30 @@ const maxPath = 100
 func (b *Bridge) Addr() string { return "unix://" + b.path }
 
 // Close removes the private folder. Call it when the server has ended; a Bridge
-// that is closed is in no server again. Any goroutine.
+// that is closed is in no server again. While Bridge.Serve serves, the folder stays,
+// and Serve removes it at its end. The end of a server that was started by evio.Serve
+// is not seen: its folder is removed at once, and Shutdown cannot reach it any more.
+// Any goroutine.
 func (b *Bridge) Close() error {
 	b.mu.Lock()
 	b.closed = true
+	serves := b.server != nil && b.server.told
 	b.mu.Unlock()
-	return os.RemoveAll(filepath.Dir(b.path))
+	if serves {
+		return nil
+	}
+	return b.sweep()
 }
+
+// sweep removes the private folder.
+func (b *Bridge) sweep() error { return os.RemoveAll(filepath.Dir(b.path)) }
 
 // Info implements loop.Backend.
 func (b *Bridge) Info() loop.Info {
 	return loop.Info{Name: "evio/bridge", Tier: loop.Nested, Foreign: true}
 }
 
-// Open implements loop.Backend.
+// Open implements loop.Backend: ErrClosed, ErrTaken, or what the system says.
 func (b *Bridge) Open(thread int, s loop.Service) (loop.Loop, error) {
 	st, err := b.sit(thread, s)
 	if err != nil {
@@ -95,18 +97,18 @@ func (b *Bridge) Open(thread int, s loop.Service) (loop.Loop, error) {
 // sit makes the loop of a service thread.
 func (b *Bridge) sit(thread int, s loop.Service) (*seat, error) {
 	b.mu.Lock()
-	closed := b.closed
-	b.mu.Unlock()
-	if closed {
+	defer b.mu.Unlock()
+	switch {
+	case b.closed:
 		return nil, ErrClosed
+	case thread < len(b.seats) && b.seats[thread] != nil && !b.seats[thread].closed:
+		return nil, ErrTaken // that engine would never be turned again
 	}
 	lp, err := b.sets.Open(thread, s)
 	if err != nil {
 		return nil, fmt.Errorf("evioloop: thread %d: %w", thread, err)
 	}
 	st := &seat{Loop: lp, b: b, s: s, set: b.sets.Thread(thread)}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	for len(b.seats) <= thread {
 		b.seats = append(b.seats, nil)
 	}
@@ -177,7 +179,10 @@ func (b *Bridge) Left() <-chan struct{} {
 }
 
 // Lost returns a channel that is closed when core is not turned any more because
-// the evio server has ended, or would not have the bridge; Err tells why. The
+// the evio server has ended, or would not have the bridge; Err tells why. It is not
+// closed if Serve fails before evio serves, on a port that is in use for example, nor
+// if evio.Serve ends while it turns nothing, after Stop for example: look at what
+// they return. (Bridge.Serve tells the latter, if an engine is in the bridge.) The
 // engine is then as if its loop slept for ever: nobody is inside, so that
 // Engine.Detach and Attach may be called from anywhere, to go on in another
 // backend. Or the bridge is given to another server, which turns the engine
@@ -199,54 +204,22 @@ func (b *Bridge) Err() error {
 func (b *Bridge) lose(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.loses(err)
+}
+
+// loses is lose with Bridge.mu held.
+func (b *Bridge) loses(err error) {
 	if b.err == nil {
 		b.err = err
 		close(b.lost)
 	}
 }
 
-// begin enters a server that listens on addrs.
-func (b *Bridge) begin(addrs []net.Addr) (*server, error) {
-	if b.busy(nil) {
-		return nil, ErrServing
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch last := len(addrs) - 1; {
-	case b.closed:
-		return nil, ErrClosed
-	case last < 0 || addrs[last].Network() != "unix" || addrs[last].String() != b.path:
-		return nil, ErrNoAddress
-	}
-	b.server = &server{index: len(addrs) - 1}
-	if b.err != nil {
-		b.err, b.lost = nil, make(chan struct{})
-	}
-	return b.server, nil
-}
-
-// busy reports whether a server turns the bridge's loops. Connections that none
-// has accepted are ended, for the reason why.
-func (b *Bridge) busy(why error) bool {
-	b.mu.Lock()
-	var dead []*span
-	for _, sp := range b.spans {
-		if !sp.known {
-			dead = append(dead, sp)
-		}
-	}
-	busy := len(dead) < len(b.spans)
-	b.mu.Unlock()
-	for _, sp := range dead {
-		sp.end(why)
-	}
-	return busy
-}
-
 // Start has the evio server turn the loops that it does not turn yet: those of an
 // engine that core.New or Engine.Attach has put into the bridge while the server
 // served already. Call it when that has returned. Loops that are there when the
-// server starts serving need no Start. ErrNotServing before that. Any goroutine.
+// server starts serving need no Start. ErrNotServing before that, and if nobody
+// listens on the bridge's socket any more. Any goroutine.
 func (b *Bridge) Start() error {
 	b.mu.Lock()
 	if b.server == nil {
@@ -283,38 +256,4 @@ func (b *Bridge) Stop() {
 		sp.end(nil)
 		sp.enter(func() {}) // waits for a turn that runs already
 	}
-}
-
-// Shutdown makes evio end the whole server, as if a callback of the application
-// had returned the action Shutdown, and returns at once: evio itself has no way
-// to be stopped from outside. Any goroutine.
-//
-// evio closes its listeners' descriptor numbers twice as its Serve returns. Let
-// the engine end first, or detach it: then nothing of core's can have got such a
-// number in between.
-func (b *Bridge) Shutdown() error {
-	b.mu.Lock()
-	if b.server == nil {
-		b.mu.Unlock()
-		return ErrNotServing
-	}
-	b.server.ending.Store(true)
-	var sp *span
-	for _, sp = range b.spans {
-		break
-	}
-	b.mu.Unlock()
-	if sp != nil && sp.ring() == nil {
-		return nil
-	}
-	sp, err := b.connect(nil) // nothing bridges: one more connection, for this
-	if err == nil {
-		err = sp.ring()
-	}
-	for _, gone := range []error{syscall.ENOENT, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, os.ErrClosed} {
-		if errors.Is(err, gone) {
-			return nil // it has ended meanwhile
-		}
-	}
-	return err
 }

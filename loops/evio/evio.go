@@ -11,7 +11,10 @@
 //
 //	bridge, err := evioloop.New()
 //	eng, err := core.New(core.Config{Backend: bridge, ...})
-//	err = evio.Serve(bridge.Wrap(events), "tcp://:7000", bridge.Addr())
+//	err = bridge.Serve(events, "tcp://:7000")
+//
+// (Bridge.Wrap and Bridge.Addr are for a call of evio.Serve of the application's own;
+// the end of such a server is known less exactly.)
 //
 // When the set is ready, a goroutine writes one byte into that connection. evio
 // hears it like any other, on its own goroutine, and that is where core's turn
@@ -24,6 +27,11 @@
 //
 // To leave, Engine.Post a call of Engine.Detach, or, where there are several
 // service threads, Thread.Post one of Thread.Detach to each.
+//
+// In evio's callbacks, as in core's, call Engine.Stop and not Engine.Shutdown. Shutdown
+// waits for turns of core, and those come after the callback, on the same goroutine:
+// neither evio nor core would move until the context ends, and core cannot see it.
+// From any other goroutine it is fine.
 //
 // # evio accepts
 //
@@ -55,9 +63,16 @@ var (
 	// ErrNoAddress says that the server does not listen on Bridge.Addr, or not
 	// as the last of its addresses. The server was ended.
 	ErrNoAddress = errors.New("evioloop: Bridge.Addr must be the last address given to evio.Serve")
+	// ErrWrapped says that Bridge.Serve got events that Bridge.Wrap has returned, or
+	// Wrap those of its own. The server was ended.
+	ErrWrapped = errors.New("evioloop: these events are wrapped already: Bridge.Serve takes the application's own, evio.Serve the wrapped ones")
+	// ErrTaken says that another engine is in the Bridge, which has neither ended
+	// nor was detached.
+	ErrTaken = errors.New("evioloop: another engine is in this bridge")
 	// ErrServing says that a Bridge is in an evio server already.
 	ErrServing = errors.New("evioloop: this bridge is in a server that runs already")
-	// ErrNotServing says that no evio server serves the bridge's address.
+	// ErrNotServing says that no evio server serves the bridge's address, or none
+	// can be reached there: its socket is gone.
 	ErrNotServing = errors.New("evioloop: no evio server serves this bridge")
 	// ErrServerEnded says that the evio server has ended, and with it the
 	// goroutine that turned core.

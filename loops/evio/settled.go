@@ -24,7 +24,11 @@ type settled struct {
 // is ever kept from running.
 const patience = 5000
 
-func (s *settled) begin() { s.goroutine = thisGoroutine() }
+// begin is called in Serving. Wrapped events may be served one time after another.
+func (s *settled) begin() {
+	s.goroutine = thisGoroutine()
+	s.seen.Store(false)
+}
 
 // end returns action when it may be returned to evio. A loop's goroutine only.
 func (s *settled) end(action evio.Action) evio.Action {

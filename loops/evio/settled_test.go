@@ -97,3 +97,14 @@ func TestLoopsThatEndAtOnceAreNotHeld(t *testing.T) {
 		<-serve
 	})
 }
+
+// TestServedAgainIsHeldAgain: wrapped events that were served a second time took
+// what was seen of the first Serve for the second's.
+func TestServedAgainIsHeldAgain(t *testing.T) {
+	var s settled
+	s.begin()
+	s.seen.Store(true)
+	if s.begin(); s.seen.Load() {
+		t.Error("nobody has seen this Serve wait")
+	}
+}

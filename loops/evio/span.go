@@ -4,6 +4,7 @@ package evioloop
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -43,10 +44,13 @@ type span struct {
 }
 
 // connect makes the connection for a seat. The server listens already, so that
-// this never waits for it to accept.
+// this never waits for it to accept; ErrNotServing if nobody does.
 func (b *Bridge) connect(st *seat) (*span, error) {
 	c, err := connected(b.path)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED):
+		return nil, fmt.Errorf("%w: %w", ErrNotServing, err)
+	case err != nil:
 		return nil, fmt.Errorf("evioloop: the bridge: %w", err)
 	}
 	sp := &span{b: b, seat: st, c: c, jobs: make(chan func(), 1), read: make(chan struct{}), gone: make(chan struct{})}

@@ -3,9 +3,8 @@
 package evioloop
 
 import (
-	"errors"
 	"io"
-	"slices"
+	"time"
 
 	"github.com/tidwall/evio"
 )
@@ -14,8 +13,17 @@ import (
 // evio.Serve with Addr as its last address. The application's callbacks are
 // called as ever, for its own connections only; Serving sees its own addresses
 // only. Connections that evio closes before it has announced them, without
-// Opened, are left out of Closed too. Events.Tick stays as it is: nil starts no
-// ticker. Any goroutine.
+// Opened, are left out of Closed too. A nil Events.Tick stays nil: no ticker is
+// started.
+//
+// Bridge.Serve is to be preferred, since it knows when evio.Serve has returned. Here
+// the bridge is not told: the end of the server is seen by Lost and Err only, when
+// core was turned by it, and until another server takes the bridge, Start and
+// Shutdown look for it on the bridge's socket.
+//
+// In a callback of these events use Engine.Stop, and not Engine.Shutdown: that waits
+// for turns of core, which come after the callback on the same goroutine, so that
+// nothing moves until its context ends. Any goroutine.
 func (b *Bridge) Wrap(events evio.Events) evio.Events {
 	return b.wrap(events).events()
 }
@@ -30,33 +38,35 @@ func (w *wrapped) events() evio.Events {
 	}
 	events.Opened = func(c evio.Conn) ([]byte, evio.Options, evio.Action) {
 		out, opts, action := w.opened(c)
-		return out, opts, w.settled.end(action)
+		return out, opts, w.end(action)
 	}
-	events.Closed = func(c evio.Conn, err error) evio.Action { return w.settled.end(w.closed(c, err)) }
+	events.Closed = func(c evio.Conn, err error) evio.Action { return w.end(w.closed(c, err)) }
 	events.Detached = func(c evio.Conn, rwc io.ReadWriteCloser) evio.Action {
-		return w.settled.end(w.detached(c, rwc))
+		return w.end(w.detached(c, rwc))
 	}
 	events.Data = func(c evio.Conn, in []byte) ([]byte, evio.Action) {
 		out, action := w.data(c, in)
-		return out, w.settled.end(action)
+		return out, w.end(action)
+	}
+	if tick := w.user.Tick; tick != nil {
+		events.Tick = func() (time.Duration, evio.Action) {
+			delay, action := tick()
+			return delay, w.end(action)
+		}
 	}
 	return events
 }
 
-// Serve is evio.Serve with the bridge among the addresses and events. It returns
-// also what evio.Serve cannot say: ErrNoAddress, ErrServing. Any goroutine.
-func (b *Bridge) Serve(events evio.Events, addr ...string) error {
-	w := b.wrap(events)
-	err := evio.Serve(w.events(), append(slices.Clone(addr), b.Addr())...)
-	if w.server != nil {
-		b.busy(ErrServerEnded)
-		b.mu.Lock()
-		if b.server == w.server {
-			b.server = nil
-		}
-		b.mu.Unlock()
+// end returns what evio is told instead of action: Shutdown if that was asked for
+// from outside. A connection that is to be closed or detached is not hindered.
+func (w *wrapped) end(action evio.Action) evio.Action {
+	if action == evio.None && w.server.ending.Load() {
+		action = evio.Shutdown
 	}
-	return errors.Join(err, w.refused)
+	if action == evio.Shutdown {
+		w.server.heard.Store(true)
+	}
+	return w.settled.end(action)
 }
 
 // wrapped is the application's events with the bridge's.
@@ -64,6 +74,7 @@ type wrapped struct {
 	b       *Bridge
 	user    evio.Events
 	server  *server
+	told    bool // somebody tells when evio.Serve has returned
 	settled settled
 
 	refused error // by the bridge, before anything was served
@@ -76,21 +87,18 @@ type pier struct {
 }
 
 func (w *wrapped) serving(s evio.Server) evio.Action {
-	server, err := w.b.begin(s.Addrs)
+	server, err := w.b.begin(w, s.Addrs)
 	if err != nil {
 		w.refused = err
-		if err != ErrServing { // then it is lost only to this server
+		if err != ErrServing && err != ErrWrapped { // else it is lost only to this server
 			w.b.lose(err)
 		}
 		return evio.Shutdown
 	}
 	w.server = server
-	if w.user.Serving != nil {
-		s.Addrs = s.Addrs[:server.index:server.index]
-		if w.user.Serving(s) == evio.Shutdown {
-			w.b.lose(ErrServerEnded)
-			return evio.Shutdown
-		}
+	if err := w.ask(s); err != nil {
+		w.b.lose(err)
+		return evio.Shutdown
 	}
 	if err := w.b.Start(); err != nil {
 		w.refused = err
@@ -98,6 +106,31 @@ func (w *wrapped) serving(s evio.Server) evio.Action {
 		return evio.Shutdown
 	}
 	return evio.None
+}
+
+// ask calls the application's Serving. Its error is why nothing is to be served.
+func (w *wrapped) ask(s evio.Server) error {
+	if w.user.Serving == nil {
+		return nil
+	}
+	b, server := w.b, w.server
+	s.Addrs = s.Addrs[:server.index:server.index]
+	b.mu.Lock()
+	server.asking = w.settled.goroutine
+	b.mu.Unlock()
+	action := w.user.Serving(s)
+	b.mu.Lock()
+	server.asking = nil
+	twice := server.twice
+	b.mu.Unlock()
+	switch {
+	case twice:
+		w.refused = ErrWrapped
+		return ErrWrapped
+	case action == evio.Shutdown:
+		return ErrServerEnded
+	}
+	return nil
 }
 
 // mine reports whether a connection is one of the bridge's.
@@ -157,7 +190,7 @@ func (w *wrapped) bridge(c evio.Conn, in []byte) evio.Action {
 		}
 		if !w.recognise(c, p) {
 			if w.server.ending.Load() {
-				return evio.Shutdown
+				return evio.Shutdown // and not Close, which end would leave
 			}
 			return evio.Close
 		}
@@ -168,10 +201,10 @@ func (w *wrapped) bridge(c evio.Conn, in []byte) evio.Action {
 	if w.b.lane != nil {
 		w.b.lane.inbox.empty()
 	}
-	if w.server.ending.Load() || w.b.lane != nil && w.b.lane.ended() {
+	if w.b.lane != nil && w.b.lane.ended() {
 		return evio.Shutdown
 	}
-	return evio.None
+	return evio.None // or Shutdown: see end
 }
 
 // recognise looks for the span that a connection is the other end of.
