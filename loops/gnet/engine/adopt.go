@@ -20,9 +20,9 @@ var (
 	ErrNotStream = errors.New("gnetengine: not a stream connection")
 	// ErrTaken says that a connection was handed over already.
 	ErrTaken = errors.New("gnetengine: the connection was handed over already")
-	// ErrOtherEngine says that a vhost belongs to an engine that another
-	// backend turns.
-	ErrOtherEngine = errors.New("gnetengine: the vhost belongs to an engine of another backend")
+	// ErrOtherEngine says that a vhost belongs to another engine than the one
+	// that is in the bridge. It is core.ErrOtherEngine.
+	ErrOtherEngine = core.ErrOtherEngine
 )
 
 // Adopt gives a connection that gnet has accepted to core, which serves it on vhost
@@ -34,8 +34,12 @@ var (
 // It is served by the service thread with the fewest connections of those that
 // live on c's event loop, or, if none does, of all. In the latter case core's own
 // refusals (MaxConns, stopping) close the connection later. The connection's context
-// is the bridge's afterwards, and with Wrap the application hears no more of it. On
-// an error the connection is the application's as before. Only on c's event loop.
+// is the bridge's afterwards, and with Wrap the application hears no more of it.
+//
+// Errors: ErrNotStream, ErrTaken, ErrUnsent; core.ErrNoVHost if vh is nil, and
+// ErrOtherEngine; ErrNoThread, ErrHostGone; core.ErrStopped, core.ErrRemoved,
+// *core.LimitError, and the system's. The connection is then the application's as
+// before. Only on c's event loop.
 func (b *Bridge) Adopt(c gnet.Conn, vh *core.VirtualHost) error {
 	if err := fit(c); err != nil {
 		return err
@@ -117,6 +121,9 @@ type place struct {
 // threadFor chooses the service thread for a connection of event loop el, and
 // returns its place there, none if it lives elsewhere.
 func (b *Bridge) threadFor(el gnet.EventLoop, vh *core.VirtualHost) (best *core.Thread, at place, err error) {
+	if vh == nil {
+		return nil, place{}, core.ErrNoVHost
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	eng := vh.Engine()

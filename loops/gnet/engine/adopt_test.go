@@ -242,3 +242,39 @@ type closing struct {
 }
 
 func (h *closing) Closed(_ *core.Conn, err error) { h.why <- err }
+
+// TestNoVHost: what Engine.VHost returns for a name that no vhost has is an error, and
+// the connection stays the program's.
+func TestNoVHost(t *testing.T) {
+	for name, h := range hands {
+		t.Run(name, func(t *testing.T) {
+			b := gnetengine.New()
+			eng, _ := newEngine(t, core.Config{Backend: b}, echoing(""))
+			errs := make(chan error, 1)
+			prog := &program{onTraffic: func(c gnet.Conn) (act gnet.Action) {
+				defer func() {
+					if v := recover(); v != nil {
+						errs <- fmt.Errorf("panic: %v", v)
+						act = gnet.Close
+					}
+				}()
+				p, _ := c.Next(-1)
+				err := h.give(b, c, eng.VHost("none of this name"))
+				c.Write(p)
+				errs <- err
+				return gnet.None
+			}}
+			p := run(t, b.Wrap(prog))
+			c := p.dial()
+			c.Write([]byte("mine"))
+			if err := <-errs; !errors.Is(err, core.ErrNoVHost) {
+				t.Errorf("%v", err)
+			}
+			got := make([]byte, 4)
+			if n, err := c.Read(got); err != nil || string(got[:n]) != "mine" {
+				t.Errorf("the program says %q %v", got[:n], err)
+			}
+			shutdown(t, eng)
+		})
+	}
+}

@@ -27,8 +27,8 @@ var ErrInputKept = errors.New("gnetengine: more input than may be kept for a con
 // bridge's afterwards, and the application hears no more of it. The action it
 // returns from the callback holds as always.
 //
-// Errors: ErrNoThread if no service thread lives on c's event loop, since the
-// connection cannot leave that; core.ErrStopped and *core.LimitError; ErrHostGone.
+// Errors: those of Adopt; ErrNoThread also if no service thread lives on c's event
+// loop, since the connection cannot leave that.
 // The connection is then the application's as before. Only on c's event loop.
 func (b *Bridge) Stream(c gnet.Conn, vh *core.VirtualHost) error {
 	if err := fit(c); err != nil {
