@@ -81,9 +81,16 @@ func TestNothingIsAdoptedToAnotherEnginesVHost(t *testing.T) {
 func TestAttachToNoBackend(t *testing.T) {
 	w := newWorld(t, sim.Options{}, core.Config{VHosts: []core.VHost{httpVHost()}})
 	w.eng.Detach()
-	if err := w.eng.Attach(nil); !errors.Is(err, core.ErrNoBackend) {
-		t.Errorf("%v", err)
-	}
+	func() {
+		defer func() {
+			if v := recover(); v != nil {
+				t.Errorf("panic: %v", v)
+			}
+		}()
+		if err := w.eng.Attach(nil); !errors.Is(err, core.ErrNoBackend) {
+			t.Errorf("%v", err)
+		}
+	}()
 	if err := w.eng.Attach(w.k); err != nil {
 		t.Fatal(err)
 	}
