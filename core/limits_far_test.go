@@ -87,6 +87,7 @@ func TestTimesThatNeverCome(t *testing.T) {
 	})}}
 	vh.Protocols[0].HTTP = core.HTTPFunc(hello)
 	w := newWorld(t, sim.Options{}, core.Config{Limits: lim, VHosts: []core.VHost{vh}})
+	w.k.Advance(time.Second) // the sum would just fit at the beginning of time
 	w.eng.Post(func() { w.eng.Thread(0).AfterFunc(math.MaxInt64, func() { ripe = true }) })
 	silent, asks, idles, p := w.dial(), w.dial(), w.dial(), w.ws()
 	asks.WriteString("GET / HTTP/1.1\r\nHo")
