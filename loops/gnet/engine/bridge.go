@@ -3,6 +3,7 @@
 package gnetengine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -22,6 +23,9 @@ var (
 	ErrNoThread = errors.New("gnetengine: no such service thread")
 	// ErrTurned says that an event loop turns the service thread already.
 	ErrTurned = errors.New("gnetengine: an event loop turns this service thread already")
+	// ErrInUse says that another engine lives in the backend: it has not ended,
+	// nor was it detached. core.New and Engine.Attach return it.
+	ErrInUse = errors.New("gnetengine: another engine lives in this backend")
 )
 
 // Option changes a Bridge or a StreamLoops.
@@ -68,7 +72,8 @@ func Options() []gnet.Option {
 // Bridge is a backend whose service threads are turned by the event loops of a
 // gnet engine. Each watches its descriptors in a poll set of its own, which
 // nests: a goroutine sleeps until that is ready, and has one turn run on the event
-// loop. It serves one core.Engine at a time.
+// loop. It serves one core.Engine at a time: a second one is refused with ErrInUse
+// until the first has ended or left.
 type Bridge struct {
 	opt    options
 	nest   *poll.Loops
@@ -97,6 +102,10 @@ type seat struct {
 	host *host         // took the thread from there; Run does not know yet
 	left chan struct{} // closed when the engine has ended or left
 }
+
+// taken reports whether an engine lives here. One of StreamLoops that has ended is
+// gone before Run returns, which closes the loop. The bridge is locked.
+func (st *seat) taken() bool { return st != nil && (st.left == nil || st.s.Hosted()) }
 
 // check tells Run when the thread's engine has ended or left. Inside the domain.
 func (st *seat) check() {
@@ -136,17 +145,20 @@ func (b *Bridge) Info() loop.Info {
 	return loop.Info{Name: "gnet-engine", Tier: loop.Nested, Foreign: true}
 }
 
-// Open implements loop.Backend.
+// Open implements loop.Backend. Errors: ErrInUse, and the system's.
 func (b *Bridge) Open(thread int, s loop.Service) (loop.Loop, error) {
-	st := &seat{thread: thread, s: s, waits: map[int32]*stream{}}
-	l, err := b.nest.Open(thread, service{s, st})
-	if err != nil {
-		return nil, err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.seats) <= thread {
 		b.seats = append(b.seats, nil)
+	}
+	if b.seats[thread].taken() {
+		return nil, ErrInUse
+	}
+	st := &seat{thread: thread, s: s, waits: map[int32]*stream{}}
+	l, err := b.nest.Open(thread, service{s, st})
+	if err != nil {
+		return nil, err
 	}
 	st.loop = b.nest.Thread(thread)
 	b.seats[thread] = st
@@ -295,13 +307,18 @@ func (b *Bridge) Attach(thread int, el gnet.EventLoop) error {
 		return ErrTurned
 	}
 	hl := b.loopOf(el)
+	if hl != nil && hl.h.down {
+		return ErrHostGone
+	}
+	if hl == nil || !hl.h.wrapped { // nobody tells us of its end
+		if err := el.Execute(context.Background(), nothing); err != nil {
+			return fmt.Errorf("%w: %w", ErrHostGone, err)
+		}
+	}
 	if hl == nil {
 		hl = newHost(b, false).loop(el)
 		b.stray[el] = hl
 		hl.startProbe()
-	}
-	if hl.h.down {
-		return ErrHostGone
 	}
 	st.ready = true
 	if err := b.seat(st, hl); err != nil {

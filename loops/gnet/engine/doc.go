@@ -32,6 +32,9 @@
 //
 //   - OnTick runs on a goroutine of its own. Do not touch core there; Engine.Post and
 //     Engine.Wake are fine.
+//   - OnBoot, OnOpen, OnTraffic and OnClose hold the event loops up. To end core's engine
+//     there call Engine.Stop: Engine.Shutdown waits for turns that cannot come while
+//     it waits, until its context ends.
 //   - A job that is queued when gnet shuts down never runs. The bridge waits for none:
 //     [Bridge.Lost] tells.
 //   - gnet.Run that fails at its start, on a port that is in use for example, has

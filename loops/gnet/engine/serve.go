@@ -20,8 +20,16 @@ import (
 // ctx ends, eng is stopped with the default grace. The options come after the
 // bridge's own; a gnet logger among them replaces the silent one. It returns nil
 // after an orderly end or a Detach, and what ended gnet otherwise; eng then lives
-// on, unturned. Call it once at a time. Any goroutine.
+// on, unturned. If eng is not in the bridge, it returns at once: ErrNoThread if no
+// engine is, ErrOtherEngine if another one is. Call it once at a time. Any
+// goroutine.
 func (b *Bridge) Serve(ctx context.Context, eng *core.Engine, opts ...gnet.Option) error {
+	if over(eng.Done()) {
+		return nil
+	}
+	if err := b.holds(eng); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "anyloop") // gnet wants to listen: where only we can connect
 	if err != nil {
 		return fmt.Errorf("gnetengine: %w", err)
@@ -61,6 +69,25 @@ func (b *Bridge) Serve(ctx context.Context, eng *core.Engine, opts ...gnet.Optio
 		return ErrHostGone
 	}
 	return nil // detached
+}
+
+// holds reports why the bridge has no thread of eng's, nil if it has. One that is
+// left while others have ended is enough.
+func (b *Bridge) holds(eng *core.Engine) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := ErrNoThread
+	for i, st := range b.seats {
+		if st == nil {
+			continue
+		}
+		// Another kind of service is a thread in a wrapping that we do not know.
+		if th, ok := st.s.(*core.Thread); !ok || i < eng.Threads() && th == eng.Thread(i) {
+			return nil
+		}
+		err = ErrOtherEngine
+	}
+	return err
 }
 
 func over(done <-chan struct{}) bool {

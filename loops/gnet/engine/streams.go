@@ -60,6 +60,9 @@ type StreamLoops struct {
 // What it does not cost: gnet's unbounded output buffer is never used, nor waited
 // for; a slow peer costs no more than on other backends, and nothing is lost at a
 // close. Config.ReusePort has no effect.
+//
+// A backend serves one engine at a time: a second one is refused with ErrInUse
+// until the first has ended or left.
 func Streams(opts ...Option) *StreamLoops {
 	return &StreamLoops{b: New(opts...), listening: make(chan struct{})}
 }
@@ -76,7 +79,7 @@ func (sl *StreamLoops) Info() loop.Info {
 	return loop.Info{Name: "gnet-stream", Tier: loop.Bytes}
 }
 
-// Open implements loop.Backend.
+// Open implements loop.Backend. Errors: ErrInUse, and the system's.
 func (sl *StreamLoops) Open(thread int, s loop.Service) (loop.Loop, error) {
 	l, err := sl.b.Open(thread, s)
 	if err != nil {
@@ -88,9 +91,9 @@ func (sl *StreamLoops) Open(thread int, s loop.Service) (loop.Loop, error) {
 	own := &ownLoop{jobs: make(chan gnet.Runnable, 1)}
 	sl.b.mu.Lock()
 	st := sl.b.seats[thread]
-	sl.b.mu.Unlock()
 	st.left = make(chan struct{})
 	st.own = &hostLoop{h: newHost(sl.b, true), el: own}
+	sl.b.mu.Unlock()
 	return &streamLoop{nested: l.(nested), sl: sl, st: st, own: own}, nil
 }
 

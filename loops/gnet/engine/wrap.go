@@ -21,9 +21,11 @@ import (
 // OnClose included, so what h keeps of a connection it drops when it hands it over.
 //
 // OnShutdown of h runs while the event loops still turn, so it may stop the
-// core engine and wait for it, with a time limit. An OnTick of h that asks for a
-// delay of 0 or less, as gnet's own empty one does, is not called again: it would
-// spin. Any goroutine.
+// core engine and wait for it, with a time limit. In OnBoot, OnOpen, OnTraffic and
+// OnClose use Engine.Stop, not Engine.Shutdown: that would wait for an event loop
+// which waits for it, until its context ends, and core cannot see that. An OnTick
+// of h that asks for a delay of 0 or less, as gnet's own empty one does, is not
+// called again: it would spin. Any goroutine.
 func (b *Bridge) Wrap(h gnet.EventHandler) gnet.EventHandler {
 	return &handler{b: b, h: h}
 }
