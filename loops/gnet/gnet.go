@@ -63,6 +63,11 @@ var ErrPollOpt = errors.New("gnetloop: built with the tag poll_opt, whose poller
 // given to Shared, or that one of them is nil.
 var ErrNoPoller = errors.New("gnetloop: no poller for this service thread")
 
+// ErrInUse says that another engine lives in the application's pollers by this
+// backend: it has not ended, nor was it detached. core.New and Engine.Attach
+// return it.
+var ErrInUse = errors.New("gnetloop: another engine lives in this backend")
+
 // Option changes a backend.
 type Option func(*Loops)
 
@@ -80,7 +85,8 @@ type Loops struct {
 }
 
 // Backend returns a backend for core.Config. A backend serves one engine at a
-// time.
+// time. With Shared a second one is refused with ErrInUse until the first has
+// ended or left; give each a backend of its own, with the same pollers.
 func Backend(opts ...Option) *Loops {
 	b := &Loops{nested: mustNest}
 	for _, o := range opts {
@@ -101,16 +107,20 @@ func (b *Loops) Info() loop.Info {
 	return info
 }
 
-// Open implements loop.Backend.
+// Open implements loop.Backend. Errors: ErrInUse, ErrNoPoller, ErrPollOpt,
+// ErrUnsupported, and the system's.
 func (b *Loops) Open(thread int, s loop.Service) (loop.Loop, error) {
-	l, lp, err := b.open(thread, s)
-	if err != nil {
-		return nil, wrap(err)
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.loops) <= thread {
 		b.loops = append(b.loops, nil)
+	}
+	if b.foreign && b.loops[thread].inUse() {
+		return nil, ErrInUse // Dispatch would be told of one of the two only
+	}
+	l, lp, err := b.open(thread, s)
+	if err != nil {
+		return nil, wrap(err)
 	}
 	b.loops[thread] = l
 	return lp, nil

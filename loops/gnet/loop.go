@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
@@ -71,7 +72,8 @@ type Loop struct {
 	s      loop.Service
 	own    *netpoll.Poller // private; nil if it is the application's
 	closed bool
-	err    error // of the set that is watched; ends Run
+	gone   atomic.Bool // closed, for who is on another goroutine
+	err    error       // of the set that is watched; ends Run
 	n      Counts
 }
 
@@ -124,6 +126,9 @@ func (l *Loop) Dispatch(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) bool {
 // Counts returns what the loop has counted. Loop thread only.
 func (l *Loop) Counts() Counts { return l.n }
 
+// inUse reports whether core is still here. Any goroutine.
+func (l *Loop) inUse() bool { return l != nil && !l.gone.Load() }
+
 // Close implements loop.Closer. Loop thread only.
 func (l *Loop) Close() error {
 	if l.closed {
@@ -134,6 +139,7 @@ func (l *Loop) Close() error {
 	if l.own != nil {
 		err = errors.Join(err, l.own.Close())
 	}
+	l.gone.Store(true)
 	return err
 }
 
