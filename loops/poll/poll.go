@@ -39,6 +39,10 @@ var ErrUnsupported = errors.New("poll: this system has no such poller")
 // ErrNoDescriptor says that a poll(2) set has no descriptor to watch it by.
 var ErrNoDescriptor = errors.New("poll: a poll(2) set cannot be nested")
 
+// ErrInUse says that a backend has a loop for that service thread already, which
+// has not ended: it serves one engine at a time.
+var ErrInUse = errors.New("poll: the backend has an engine already")
+
 // Option changes a backend.
 type Option func(*Loops)
 
@@ -48,7 +52,8 @@ func WithPoller(p Poller) Option { return func(b *Loops) { b.poller = p } }
 // Nested makes the application turn the loops, by Loop.FD and Loop.Pass.
 func Nested() Option { return func(b *Loops) { b.nested = true } }
 
-// Loops is the backend: the loops of one engine.
+// Loops is the backend: the loops of one engine. When that has ended or was
+// detached, it may serve another, or the same again; ErrInUse before that.
 type Loops struct {
 	poller Poller
 	nested bool
@@ -78,8 +83,13 @@ func (b *Loops) Info() loop.Info {
 	return info
 }
 
-// Open implements loop.Backend.
+// Open implements loop.Backend. ErrInUse while the thread's loop is open.
 func (b *Loops) Open(thread int, s loop.Service) (loop.Loop, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if thread < len(b.loops) && b.loops[thread].open() {
+		return nil, ErrInUse
+	}
 	p, err := newPoller(b.poller)
 	if err != nil {
 		return nil, err
@@ -91,8 +101,6 @@ func (b *Loops) Open(thread int, s loop.Service) (loop.Loop, error) {
 			return nil, err
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	for len(b.loops) <= thread {
 		b.loops = append(b.loops, nil)
 	}
@@ -104,7 +112,7 @@ func (b *Loops) Open(thread int, s loop.Service) (loop.Loop, error) {
 }
 
 // Thread returns the loop of service thread i, nil before the engine has opened
-// it. Any goroutine.
+// it. Each time that an engine comes it is a new one. Any goroutine.
 func (b *Loops) Thread(i int) *Loop {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -215,17 +223,36 @@ func (l *Loop) Close() error {
 
 // FD returns the descriptor to watch for reading in another loop: level-
 // triggered, readable exactly when Pass has something to do. -1 if the loop was
-// not made with Nested.
+// not made with Nested, or is closed.
+//
+// Core closes it when the engine ends or is detached, mostly inside Pass. The
+// number may be another's from then on, so ask after each Pass, before the host
+// waits again: when FD is negative, or Thread.Hosted false, it must no longer be
+// watched. Any goroutine.
 func (l *Loop) FD() int {
-	if l.bell == nil {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.bell == nil || l.closed {
 		return -1
 	}
 	return l.p.fd()
 }
 
+// open reports whether core has neither left the loop nor is about to.
+func (l *Loop) open() bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.closed && l.s.Hosted()
+}
+
 // Pass is one turn without waiting: at most max events (0: a batch), then
 // pending work. It returns how many events there were. Call it when FD is
-// readable; calling it at other times is harmless.
+// readable; calling it at other times is harmless, also when core has
+// left the loop: it does nothing then, without an error. See FD for when to stop
+// watching. Loop thread only.
 func (l *Loop) Pass(max int) (n int, err error) {
 	if l.over() {
 		return 0, nil
