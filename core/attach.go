@@ -13,8 +13,9 @@ import (
 // itself, cannot leave: the engine is told to close them, and their handlers hear
 // of it in the first turn after Attach. It is done when it returns, also inside a
 // callback. The caller must be the only one who turns the engine's loops; where
-// several goroutines do, each detaches its own by Thread.Detach. Loop thread
-// only.
+// several goroutines do, each detaches its own by Thread.Detach. While Run turns a
+// thread that is inside a callback of it, best by Post: from anywhere else it is a
+// misuse, which does nothing but a log line and a count in Stats. Loop thread only.
 func (e *Engine) Detach() {
 	for _, th := range e.threads {
 		th.Detach()
@@ -24,6 +25,21 @@ func (e *Engine) Detach() {
 // Detach is Engine.Detach for this thread alone: for loops that are turned by
 // goroutines of their own. Attach needs all of them detached. Loop thread only.
 func (th *Thread) Detach() {
+	if !th.hosted.Load() {
+		return
+	}
+	th.eng.mu.Lock()
+	turned := th.turned
+	th.eng.mu.Unlock()
+	if turned && !(th.inTurn() && onLoopStack()) { // Run would sleep on in what is left of the loop
+		th.misuse(ErrWrongThread, "Detach")
+		return
+	}
+	th.detach()
+}
+
+// detach is Detach by who may.
+func (th *Thread) detach() {
 	if !th.hosted.Load() {
 		return
 	}
@@ -46,6 +62,9 @@ func (th *Thread) Detach() {
 		l.stream().gone = true
 		th.forget(l)
 	}
+	th.eng.mu.Lock()
+	th.turned = false
+	th.eng.mu.Unlock()
 	th.steady = false
 	th.hosted.Store(false)
 	th.closeLoop()
@@ -84,7 +103,9 @@ func (e *Engine) Attach(b loop.Backend) error {
 			continue
 		}
 		if err := th.reattach(b); err != nil {
-			e.Detach()
+			for _, th := range e.threads {
+				th.detach()
+			}
 			return err
 		}
 	}

@@ -1,13 +1,10 @@
 package core
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/pprof"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,8 +30,7 @@ type Engine struct {
 	mu      sync.Mutex
 	vhs     []*VirtualHost // in order of creation; replaced, never changed
 	sites   []*site
-	ran     bool // Run turns the loops
-	winding bool // Shutdown does, for lack of a Run
+	winding chan struct{} // Shutdown turns the loops, for lack of a Run, until it is closed
 	inited  sync.Once
 	started atomic.Bool // a thread has turned: the protocols are initialised, or about to be
 
@@ -184,81 +180,6 @@ func (e *Engine) Wake() {
 
 // Post runs fn on service thread 0; see Thread.Post. Any goroutine.
 func (e *Engine) Post(fn func()) error { return e.threads[0].Post(fn) }
-
-// Run turns the loops, one goroutine per service thread, until ctx ends or Stop
-// is called, and returns nil after an orderly end (with the default grace if it
-// was ctx), or after Detach. On a backend whose loop belongs to the application it returns
-// ErrForeignLoop at once; ErrRunning if it runs already, ErrStopped after the
-// end. Any goroutine.
-func (e *Engine) Run(ctx context.Context) error {
-	if e.info.Foreign {
-		return ErrForeignLoop
-	}
-	e.mu.Lock()
-	ran, winding := e.ran, e.winding
-	e.ran = true
-	e.mu.Unlock()
-	switch {
-	case winding: // Shutdown came first, and turns the loops to their end
-		<-e.done
-		return nil
-	case ran:
-		return ErrRunning
-	}
-	return e.run(ctx)
-}
-
-func (e *Engine) run(ctx context.Context) error {
-	defer func() { // after a Detach it can be run again, where it is attached
-		e.mu.Lock()
-		e.ran = false
-		e.mu.Unlock()
-	}()
-	select {
-	case <-e.done:
-		return ErrStopped
-	default:
-	}
-	stop := context.AfterFunc(ctx, func() { e.Stop(0) })
-	defer stop()
-	errs := make(chan error, len(e.threads))
-	for _, th := range e.threads {
-		go func() { errs <- th.run(e.info.RunsHere) }()
-	}
-	var first error
-	for range e.threads {
-		if err := <-errs; err != nil && first == nil {
-			first = err
-			e.Stop(-1)
-		}
-	}
-	return first
-}
-
-// Run turns this thread's loop on the calling goroutine until the engine ends:
-// for applications that bring their own threads. ErrForeignLoop if the backend's
-// loop belongs to the application. Any goroutine, once per thread.
-func (th *Thread) Run() error { return th.run(false) }
-
-// run is Run. steady says that the goroutine is ours and locked to no thread.
-func (th *Thread) run(steady bool) (err error) {
-	r, ok := th.loop.(loop.Runner)
-	if !ok || th.eng.info.Foreign {
-		return ErrForeignLoop
-	}
-	th.eng.mu.Lock()
-	th.eng.ran = true
-	th.eng.mu.Unlock()
-	th.steady = steady
-	pprof.Do(context.Background(), pprof.Labels("anyloop.thread", strconv.Itoa(th.index)), func(context.Context) {
-		err = r.Run()
-	})
-	if th.loop == loop.Loop(r) { // not left for another one meanwhile
-		th.steady = false
-		th.closeLoop()
-	}
-	return err
-}
 
 // Done is closed when the engine has ended: every conn has had its Closed,
 // every descriptor is closed, and nothing of it remains in any loop. Any goroutine.

@@ -38,6 +38,7 @@ var (
 	ErrReservedCode     = errors.New("core: this close code may not be sent")
 	ErrControlTooLong   = errors.New("core: a control frame carries at most 125 bytes")
 	ErrRunning          = errors.New("core: Run was already called")
+	ErrDetached         = errors.New("core: the engine is detached; Attach it to a loop first")
 	ErrNotHTTP          = errors.New("core: not an HTTP transaction")
 	errHandlerUndecided = errors.New("core: the handler let the request pass without an answer")
 )

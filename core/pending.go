@@ -58,10 +58,14 @@ func (th *Thread) pendingWork() bool {
 
 // ServicePending runs ripe timers and all work that no descriptor announces: a
 // snapshot of it, so that work which makes work cannot hold up the loop, and of
-// each kind at most 1024 pieces. If some is left AdjustTimeout returns 0. Loop
-// thread only.
+// each kind at most 1024 pieces. If some is left AdjustTimeout returns 0. After the end
+// of the engine it does nothing. Loop thread only.
 func (th *Thread) ServicePending() {
 	if !th.enter("ServicePending") {
+		return
+	}
+	if th.end.phase == endOver {
+		th.leave()
 		return
 	}
 	if !th.ready {

@@ -61,8 +61,10 @@ func (e *Engine) Stop(grace time.Duration) {
 }
 
 // Shutdown is Stop with what is left of ctx as grace, or the default, and waits
-// for the end. If nobody turns the loops, it does so itself (own backends). On a
-// loop thread it would wait for itself: ErrWouldDeadlock. Any goroutine.
+// for the end. If nobody turns the loops, it does so itself (own backends). A detached
+// engine is in no loop: it is asked to stop, and ends when it is attached and turned
+// again, which Shutdown waits for, as long as ctx allows. On a loop thread it would wait
+// for itself: ErrWouldDeadlock. Any goroutine.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	if onLoopStack() {
 		return ErrWouldDeadlock
@@ -73,13 +75,13 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	}
 	e.Stop(grace)
 	e.mu.Lock()
-	idle := !e.ran && !e.info.Foreign
+	idle := e.winding == nil && !e.over() && e.claim(e.threads...) == nil
 	if idle {
-		e.ran, e.winding = true, true
+		e.winding = make(chan struct{})
 	}
 	e.mu.Unlock()
 	if idle {
-		go e.run(context.Background())
+		go e.wind()
 	}
 	select {
 	case <-e.done:
@@ -89,15 +91,35 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	}
 }
 
+// wind is Run for Shutdown. What it leaves unfinished, since the engine was detached
+// meanwhile, another Run can finish.
+func (e *Engine) wind() {
+	if err := e.run(context.Background()); err != nil {
+		e.log.Error("Shutdown turns the loops", "err", err)
+	}
+	e.mu.Lock()
+	close(e.winding)
+	if !e.over() {
+		e.winding = nil
+	}
+	e.mu.Unlock()
+}
+
 // onLoopStack reports whether this goroutine is inside an entry point of some
 // thread, or one that such waits for: a handshake's.
 func onLoopStack() bool {
-	var pcs [64]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	pcs := make([]uintptr, 64)
+	n := runtime.Callers(2, pcs)
+	for n == len(pcs) { // there may be more
+		pcs = make([]uintptr, 2*n)
+		n = runtime.Callers(2, pcs)
+	}
+	frames := runtime.CallersFrames(pcs[:n])
 	for {
 		f, more := frames.Next()
 		if strings.HasSuffix(f.Function, "core.(*Thread).ServiceFD") || strings.HasSuffix(f.Function, "core.(*Thread).ServicePending") ||
-			strings.HasSuffix(f.Function, "core.(*streamWire).enter") || strings.HasSuffix(f.Function, "core/tlsio.(*Session).handshake") {
+			strings.HasSuffix(f.Function, "core.(*streamWire).enter") || strings.HasSuffix(f.Function, "core.(*Thread).takeOver") ||
+			strings.HasSuffix(f.Function, "core/tlsio.(*Session).handshake") {
 			return true
 		}
 		if !more {
@@ -156,9 +178,9 @@ func (th *Thread) cutOff() {
 
 // tell is a turn's part of goodbyes or cuts.
 func (en *ending) tell(th *Thread) {
-	n := min(len(en.told), turnBatch)
-	for i, l := range en.told[:n] {
-		en.told[i] = nil
+	for range min(len(en.told), turnBatch) {
+		l := en.told[0]
+		en.told[0], en.told = nil, en.told[1:] // before a handler can end the goroutine
 		switch {
 		case !en.cut:
 			th.stopLink(l)
@@ -167,7 +189,7 @@ func (en *ending) tell(th *Thread) {
 			th.buryLink(l)
 		}
 	}
-	if en.told = en.told[n:]; len(en.told) == 0 {
+	if len(en.told) == 0 {
 		en.told = nil
 	}
 }
@@ -208,13 +230,7 @@ func (en *ending) step(th *Thread) {
 	if int(e.drained.Add(1)) < len(e.threads) {
 		return
 	}
-	for _, s := range e.listening() {
-		s.closeLate(th)
-	}
-	for _, vh := range e.vhosts() {
-		vh.destroy()
-	}
-	e.work.stop(func() {
+	defer e.work.stop(func() { // also if a Destroy ends the goroutine
 		e.names.stop(func() {
 			for _, th := range e.threads {
 				th.end.final.Store(true)
@@ -222,6 +238,12 @@ func (en *ending) step(th *Thread) {
 			}
 		})
 	})
+	for _, s := range e.listening() {
+		s.closeLate(th)
+	}
+	for _, vh := range e.vhosts() {
+		vh.destroy()
+	}
 }
 
 // finalize runs the remaining posts and leaves the loop.

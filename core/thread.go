@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -85,6 +86,10 @@ type Thread struct {
 	badEv       bool // a PollFD without Events was logged
 	goid        uint64
 	misused     atomic.Uint64
+	thrown      any  // a loop callback's panic, for who turns the loop
+	running     bool // a Run has the thread; of Engine.mu, like
+	turned      bool // whether it turns the loop that the thread is in
+	torn        bool // a handler has ended the goroutine inside a turn
 }
 
 // Index returns the thread's number, from 0. Any goroutine.
@@ -114,6 +119,17 @@ func (th *Thread) enter(what string) bool {
 func (th *Thread) leave() {
 	th.publish()
 	th.busy.Store(0)
+	if th.thrown != nil {
+		th.rethrow()
+	}
+}
+
+// rethrow gives a loop callback's panic to who turns the loop, when nothing of the turn
+// is left to be done: they may go on.
+func (th *Thread) rethrow() {
+	v := th.thrown
+	th.thrown = nil
+	panic(v)
 }
 
 // inTurn reports whether an entry point is running.
@@ -256,15 +272,39 @@ func (th *Thread) rescue() {
 	if v == nil {
 		return
 	}
-	if th.inLoop {
-		panic(v) // the loop's own callback: its owner's business, not a handler's
+	if th.inLoop { // a stream's engine
+		th.cur, th.curConn = nil, nil
+		th.blame(v)
+		return
 	}
 	th.panicked(v)
 }
 
+// blame notes a panic in the loop's own callback: its owner's business, not a handler's.
+func (th *Thread) blame(v any) {
+	th.inLoop = false
+	if !th.inTurn() {
+		panic(v)
+	}
+	th.thrown = v
+}
+
+// errHook is why a descriptor is not watched if the loop's Add panics.
+var errHook = errors.New("core: the loop's callback panicked")
+
+// hooked ends a call of the loop's, which may have panicked.
+func (th *Thread) hooked(err *error) {
+	th.inLoop = false
+	if v := recover(); v != nil {
+		*err = errHook
+		th.blame(v)
+	}
+}
+
 // AdjustTimeout says how long the loop may sleep: 0 if work is pending that no
 // descriptor announces, else the lesser of d and the time to the next deadline;
-// d < 0 is for ever. It calls nothing and costs no system call. Loop thread only.
+// d < 0 is for ever. It calls nothing and costs no system call. After the end of the
+// engine it is d. Loop thread only.
 func (th *Thread) AdjustTimeout(d time.Duration) time.Duration {
 	if th.pendingWork() {
 		return 0
@@ -300,6 +340,9 @@ func (th *Thread) NextDeadline() (time.Time, bool) {
 const never = 1<<63 - 1
 
 func (th *Thread) nextDeadline() (int64, bool) {
+	if th.end.phase == endOver { // the timers that are left never run
+		return never, false
+	}
 	a, aok := th.limits.Next()
 	b, bok := th.timers.Next()
 	switch {
@@ -345,10 +388,7 @@ func (th *Thread) Hosted() bool { return th.hosted.Load() }
 
 func (th *Thread) addPollFD(l *link, ev loop.Events) error {
 	fd := int(l.fd)
-	th.inLoop = true
-	err := th.loop.AddPollFD(fd, ev)
-	th.inLoop = false
-	if err != nil {
+	if err := th.callAdd(fd, ev); err != nil {
 		return err
 	}
 	th.table.Set(fd, l)
@@ -358,21 +398,29 @@ func (th *Thread) addPollFD(l *link, ev loop.Events) error {
 	return nil
 }
 
+func (th *Thread) callAdd(fd int, ev loop.Events) (err error) {
+	defer th.hooked(&err)
+	th.inLoop = true
+	return th.loop.AddPollFD(fd, ev)
+}
+
 func (th *Thread) delPollFD(l *link) {
+	var err error
+	defer th.hooked(&err)
 	th.table.Set(int(l.fd), nil)
 	l.flags &^= lfWatched
 	l.mask = 0
 	th.stats.Dels++
 	th.inLoop = true
 	th.loop.DelPollFD(int(l.fd))
-	th.inLoop = false
 }
 
 func (th *Thread) changePollFD(l *link, ev loop.Events) {
+	var err error
+	defer th.hooked(&err)
 	prev := l.mask
 	l.mask = ev
 	th.stats.Changes++
 	th.inLoop = true
 	th.loop.ChangeModePollFD(int(l.fd), prev, ev)
-	th.inLoop = false
 }
