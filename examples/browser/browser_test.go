@@ -22,7 +22,8 @@ func TestBrowserDrawInOneSeeInTheOther(t *testing.T) {
 	one.do(chromedp.Click(chromedp.CSS(`input[value="` + red + `"]`)))
 	one.drag(point{40, 30}, point{200, 150})
 	other.waitInk(red, middle)
-	one.waitInk(red, middle) // its own lines come back from the server
+	// Its own lines come back from the server: the last of them, too, before the clear.
+	one.waitInk(red, point{192, 144})
 
 	one.click("mirror-clear")
 	if n := eval[int](one, "anyloop.ink()"); n != 0 {
