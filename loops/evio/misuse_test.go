@@ -132,15 +132,19 @@ func TestSecondServeLeavesTheFirstAlone(t *testing.T) {
 // returned nil as if the server had ended. It tells now, Start too, and whatever
 // evio calls next ends the server.
 func TestShutdownTellsThatItReachesNobody(t *testing.T) {
-	unreachable := func(b *evioloop.Bridge) {
+	// nobody takes the socket away and asks for the end. The server may have heard of
+	// that by an event of the bridge's that was on its way, and then it is nil.
+	nobody := func(t *testing.T, b *evioloop.Bridge) error {
 		t.Helper()
 		// evio removes the socket for a server that is refused then.
 		if err := evio.Serve(b.Wrap(evio.Events{}), b.Addr()); err != nil {
 			t.Error(err)
 		}
-		if err := b.Shutdown(); !errors.Is(err, evioloop.ErrNotServing) || !errors.Is(err, os.ErrNotExist) {
+		err := b.Shutdown()
+		if err != nil && (!errors.Is(err, evioloop.ErrNotServing) || !errors.Is(err, os.ErrNotExist)) {
 			t.Errorf("Shutdown: %v", err)
 		}
+		return err
 	}
 	t.Run("Data", func(t *testing.T) {
 		b := newBridge(t)
@@ -148,11 +152,12 @@ func TestShutdownTellsThatItReachesNobody(t *testing.T) {
 		served, addr := host(t, b, evio.Events{})
 		on(t, eng.Thread(0), func() {})
 		b.Stop()
-		unreachable(b)
-		if err := b.Start(); !errors.Is(err, evioloop.ErrNotServing) {
-			t.Errorf("Start: %v", err)
+		if nobody(t, b) != nil {
+			if err := b.Start(); !errors.Is(err, evioloop.ErrNotServing) {
+				t.Errorf("Start: %v", err)
+			}
+			poke(t, addr)
 		}
-		poke(t, addr)
 		over(t, served)
 		if err := b.Shutdown(); !errors.Is(err, evioloop.ErrNotServing) {
 			t.Errorf("Shutdown at the end: %v", err)
@@ -166,7 +171,9 @@ func TestShutdownTellsThatItReachesNobody(t *testing.T) {
 			<-tick
 			return time.Hour, evio.None // evio's ticker outlives the server
 		}})
-		unreachable(b)
+		if nobody(t, b) == nil {
+			t.Error("Shutdown: nil, while the only loop waits")
+		}
 		close(tick)
 		over(t, served)
 	})
