@@ -11,8 +11,7 @@ import (
 // follows the last of them, and the sockets that listened for it alone: then their
 // address is free. A listening socket that other vhosts share stays open without a
 // gap. Nothing is adopted to, or dialled for, a removed vhost (ErrRemoved, which
-// Closed of its conns tells, too). Loop thread only, any
-// of the engine's threads.
+// Closed of its conns tells, too). Loop thread only, any of the engine's threads.
 func (vh *VirtualHost) Remove() {
 	if vh.leaving.Swap(true) {
 		return
